@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trireme: one PyTorch device in front of every accelerator it is given.
+
+Programs need not import this package: PyTorch loads it by itself (entry point group
+``torch.backends``), after which ``torch.device("trireme")`` and ``torch.trireme`` exist.
+Importing it costs nothing, torch is imported only by what needs the device.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from trireme._version import __version__
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["__version__", "counters", "explain", "replay"]
+
+DEVICE = "trireme"
+_loaded = False
+
+
+def _autoload() -> None:
+    """Makes the device known to PyTorch; called at the end of ``import torch``."""
+    global _loaded
+    if _loaded:
+        return
+    _loaded = True
+    try:
+        from trireme import _C  # noqa: F401 (registers kernels, hooks, guard and allocator)
+    except ImportError as error:
+        # Raising here would make `import torch` fail, and with it the build of the very module
+        # that is missing.
+        warnings.warn(
+            f"the device 'trireme' is not available: its compiled module does not load ({error}). "
+            "Build it (`make build`), against the torch that is installed.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return
+    from trireme import _register
+
+    _register.register()
+
+
+def _compiled() -> Any:
+    """The compiled module, with the device registered."""
+    import torch  # noqa: F401 (calls _autoload)
+
+    _autoload()
+    from trireme import _C
+
+    return _C
+
+
+def explain() -> str:
+    """The recorded stream as text: op, shapes, dtypes, storages, source line."""
+    text: str = _compiled().explain()
+    return text
+
+
+def counters() -> dict[str, int]:
+    """What the device has counted: calls, metadata cache hits and misses, waits, errors, ..."""
+    counts: dict[str, int] = _compiled().counters()
+    return counts
+
+
+def replay(path: str | PathLike[str]) -> dict[str, Any]:
+    """Executes a recording (``TRIREME_RECORD=FILE``) and compares every value that was read."""
+    result: dict[str, Any] = _compiled().replay(str(path))
+    return result

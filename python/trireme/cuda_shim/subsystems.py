@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of torch that look for CUDA's libraries when a device is called "cuda"."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from torch.autograd import profiler
+
+
+def _install_profiler() -> None:
+    """A CPU build would time CUDA kernels with CUDA's events: the device has calls instead."""
+    start = profiler.profile.__init__
+
+    @functools.wraps(start)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        start(self, *args, **kwargs)
+        kind = getattr(self, "profiler_kind", None)
+        if kind is not None and kind.name == "KINETO_GPU_FALLBACK":
+            self.profiler_kind = type(kind).KINETO
+
+    profiler.profile.__init__ = init  # type: ignore[method-assign]
+
+
+def install() -> None:
+    """Backend flags take assignments as they are; only questions need answers."""
+    torch.backends.cuda.is_built = lambda: True
+    # It would warn that cuDNN is missing, once for every recurrent layer.
+    torch.backends.cudnn.is_acceptable = lambda tensor: False
+    _install_profiler()

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to pending work when the program ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+
+from trireme import _C
+
+_pid = os.getpid()
+
+
+def _dying() -> bool:
+    """True when an uncaught exception (or Ctrl-C) ends the program.
+
+    The interpreter sets sys.last_value just before it prints such a traceback; at an interactive
+    prompt that happens after every mistake and means nothing.
+    """
+    interactive = bool(sys.flags.interactive) or hasattr(sys, "ps1")
+    return not interactive and getattr(sys, "last_value", None) is not None
+
+
+def _at_exit() -> None:
+    if os.getpid() != _pid or _C.is_in_bad_fork():
+        return  # the executor thread lives in the parent
+    try:
+        _C.shutdown(_dying())
+    except KeyboardInterrupt:
+        _C.shutdown(True)
+    except Exception as error:
+        # One line: the traceback of the exit handler would say nothing about the program.
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        print(
+            f"trireme: warning: work that the program never waited for failed: {lines[0]}",
+            file=sys.stderr,
+        )
+
+
+def install() -> None:
+    """Handlers registered after this one, the program's own, run before it."""
+    atexit.register(_at_exit)
