@@ -36,12 +36,12 @@ endif()
 add_compile_options(
   -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -Wall -Wextra -Werror -fdiagnostics-color=auto
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-fpch-preprocess)
+if(TRIREME_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-fpch-preprocess)  # for ccache
 endif()
 
 if(TRIREME_SANITIZER)
-  add_compile_options(-fsanitize=${TRIREME_SANITIZER})
+  add_compile_options(-fsanitize=${TRIREME_SANITIZER} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TRIREME_SANITIZER})
   # GCC's flow warnings are unreliable in instrumented code.
   add_compile_options(-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow)
