@@ -5,6 +5,8 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
@@ -34,7 +36,7 @@ endif()
 # -fPIC by hand: CMake would give -fPIE to executables, and then they could not use the rooms'
 # precompiled header.
 add_compile_options(
-  -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -Wall -Wextra -Werror -fdiagnostics-color=auto
+  -fPIC -Wall -Wextra -Werror -fdiagnostics-color=auto
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 if(TRIREME_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-fpch-preprocess)  # for ccache

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The precompiled header of every room that includes torch. No source may rely on it: each includes
-// what it uses, and the lint build has no precompiled header.
+// what it uses.
 #pragma once
 
 #include <ATen/ATen.h>
