@@ -26,14 +26,14 @@ def _at_exit() -> None:
     if os.getpid() != _pid or _C.is_in_bad_fork():
         return  # the executor thread lives in the parent
     try:
-        _C.shutdown(_dying())
+        unseen = _C.shutdown(_dying())
     except KeyboardInterrupt:
-        _C.shutdown(True)
-    except Exception as error:
-        # One line: the traceback of the exit handler would say nothing about the program.
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+        unseen = _C.shutdown(True)
+    if unseen:
+        # One line: a traceback of this handler would say nothing about the program.
+        first = unseen.strip().splitlines()[0]
         print(
-            f"trireme: warning: work that the program never waited for failed: {lines[0]}",
+            f"trireme: warning: work that the program never waited for failed: {first}",
             file=sys.stderr,
         )
 
