@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TIDY = "clang-tidy-14"
 CLANG = "clang++-14"
 # Without OpenMP: clang has no omp.h of its own here and cannot read GCC's.
+HEAVY = re.compile(r"#include <(ATen/ATen|torch/(library|torch|all|extension))\.h>")
 SHARING = {"record", "run", "device"}
 EXTRA = ["-fno-openmp", "-Wno-error", "-Wno-unknown-pragmas"]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trireme" / "tidy"
@@ -54,6 +55,13 @@ def key_of(source: Path, command: str, common: bytes) -> str:
     for path in [source, *sorted(included(source, set()))]:
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def heavy(source: Path) -> bool:
+    """Whether the source, in one of the rooms that include torch, includes all of ATen."""
+    if not SHARING.intersection(source.relative_to(ROOT).parts):
+        return False
+    return any(HEAVY.search(path.read_text()) for path in [source, *included(source, set())])
 
 
 def precompile(command: str, common: bytes, build: Path) -> Path | None:
@@ -124,8 +132,8 @@ def main() -> int:
             todo[source] = stamp
             commands[source] = entry["command"]
 
-    # The module has flags of its own, and base no torch: only the others can share.
-    sharing = [s for s in todo if s.parts[-2] in SHARING or s.parts[-3] in SHARING]
+    # The module has flags of its own, and light sources are faster without: only the others share.
+    sharing = [source for source in todo if heavy(source)]
     pch = precompile(commands[sharing[0]], common, build) if len(sharing) > 1 else None
 
     failed = 0
