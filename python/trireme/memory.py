@@ -179,11 +179,11 @@ def memory_summary(device: Device = None, abbreviated: bool = False) -> str:
         f"retries: {stats.get('num_alloc_retries', 0)}".center(75)
         + "|",
         line,
-        "| {:<19}| {:>11} | {:>11} | {:>11} | {:>11} |".format("", *columns),
+        "| {:<18}| {:>11} | {:>11} | {:>11} | {:>11} |".format("", *columns),
     ]
     for key, title in rows:
         values = [int(stats.get(f"{key}.all.{column}", 0)) for column in columns]
         shown = [_bytes(v) if key.endswith("bytes") else str(v) for v in values]
-        table.append("| {:<19}| {:>11} | {:>11} | {:>11} | {:>11} |".format(title, *shown))
+        table.append("| {:<18}| {:>11} | {:>11} | {:>11} | {:>11} |".format(title, *shown))
     table.append(line)
     return "\n".join(table) + "\n"

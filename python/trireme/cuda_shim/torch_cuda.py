@@ -171,5 +171,6 @@ def install() -> None:
     _put(cuda._utils, _get_device_index=device_module._utils._get_device_index)
     _install_graphs()
     _install_profiling()
-    for comm in (torch.nn.parallel.comm, cuda.comm):
-        _put(comm, scatter=_scatter, gather=_gather, broadcast_coalesced=_broadcast_coalesced)
+    # torch.cuda.comm, when a program imports it, takes its functions from here.
+    comm = torch.nn.parallel.comm
+    _put(comm, scatter=_scatter, gather=_gather, broadcast_coalesced=_broadcast_coalesced)
