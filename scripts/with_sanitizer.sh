@@ -32,12 +32,19 @@ case $(basename "$1") in
       echo "with_sanitizer: no module in build/$kind: cmake --preset $kind && cmake --build --preset $kind" >&2
       exit 2
     }
-    # The sources beside that build's module. PYTHONPATH goes before the editable install.
-    cp -rsf "$root"/python/trireme/. "$root/build/$kind/python/trireme.new"
-    rm -f "$root/build/$kind/python/trireme.new"/_C*.so
-    cp -rsf "$root/build/$kind/python/trireme.new/." "$root/build/$kind/python/trireme"
-    rm -rf "$root/build/$kind/python/trireme.new"
-    export PYTHONPATH="$root/build/$kind/python${PYTHONPATH:+:$PYTHONPATH}"
+    # Links to the Python sources beside that build's module.
+    package=$root/build/$kind/python
+    while IFS= read -r source; do
+      mkdir -p "$package/$(dirname "$source")"
+      ln -sf "$root/python/$source" "$package/$source"
+    done < <(cd "$root/python" && find trireme -name '*.py')
+    # The finder of the editable install would come before PYTHONPATH.
+    cat >"$package/sitecustomize.py" <<'END'
+import sys
+
+sys.meta_path[:] = [f for f in sys.meta_path if not type(f).__name__.startswith("ScikitBuild")]
+END
+    export PYTHONPATH="$package${PYTHONPATH:+:$PYTHONPATH}"
     export PYTHONDONTWRITEBYTECODE=1
     # without libstdc++ the runtime cannot intercept exceptions thrown in a preloaded process
     preload=$(g++ -print-file-name="lib$kind.so"):$(g++ -print-file-name=libstdc++.so)
