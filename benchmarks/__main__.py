@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m benchmarks`: measure the device against eager CPU, and write the table."""
+
+from __future__ import annotations
+
+import json
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+
+from benchmarks.measure import ROOT, compare, record_bench
+from benchmarks.programs import PROGRAMS
+from benchmarks.report import page, tables
+
+
+def versions() -> str:
+    found = []
+    for package in ("trireme", "torch", "transformers"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+@click.command(help=__doc__)
+@click.option("--device", default="trireme", show_default=True, help="what to compare with the CPU")
+@click.option("--quick", is_flag=True, help="under three minutes, prints only")
+@click.option("--rounds", type=click.IntRange(1), help="timed rounds  [default: 15, quick 5]")
+@click.option(
+    "--processes", type=click.IntRange(1), help="fresh processes a device  [default: 5, quick 1]"
+)
+@click.option(
+    "--program", "names", multiple=True, type=click.Choice(list(PROGRAMS)), help="only these"
+)
+@click.option("--build", type=click.Path(path_type=Path), default=ROOT / "build" / "release")
+@click.option("--json", "json_file", type=click.Path(path_type=Path))
+def main(
+    device: str,
+    quick: bool,
+    rounds: int | None,
+    processes: int | None,
+    names: tuple[str, ...],
+    build: Path,
+    json_file: Path | None,
+) -> None:
+    start = time.monotonic()
+    rounds = rounds or (5 if quick else 15)
+    processes = processes or (1 if quick else 5)
+    comparisons = []
+    for name in names or PROGRAMS:
+        click.echo(f"{name} ...", err=True)
+        comparisons.append(compare(name, device, rounds, processes))
+    recording = record_bench(build)
+    body = tables(comparisons, recording)
+    click.echo(body)
+
+    json_file = json_file or ROOT / "build" / "benchmarks.json"
+    json_file.parent.mkdir(parents=True, exist_ok=True)
+    results = {
+        "device": device,
+        "comparisons": [comparison.as_json() for comparison in comparisons],
+        "recording": recording,
+    }
+    json_file.write_text(json.dumps(results, indent=1) + "\n")
+    if not quick and not names:
+        minutes = (time.monotonic() - start) / 60
+        (ROOT / "docs" / "benchmarks.md").write_text(page(body, versions(), minutes))
+
+
+if __name__ == "__main__":
+    main()
