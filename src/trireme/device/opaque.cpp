@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/device/opaque.h"
+
+#include <ATen/SparseCsrTensorImpl.h>
+#include <ATen/SparseTensorImpl.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/native/SparseTensorUtils.h>
+#include <ATen/ops/_sparse_compressed_tensor_unsafe.h>
+#include <ATen/ops/_sparse_coo_tensor_unsafe.h>
+
+#include <vector>
+
+#include "trireme/record/device_tensor.h"
+#include "trireme/record/recorder.h"
+#include "trireme/run/alloc/c10_adapter.h"
+#include "trireme/run/reference_executor.h"
+
+namespace trireme::device {
+namespace {
+
+using record::Recorder;
+using record::VirtualStorage;
+
+bool on_device(const at::Tensor& tensor) {
+  return tensor.defined() && tensor.device().type() == c10::DeviceType::PrivateUse1;
+}
+
+bool is_compressed(const at::Tensor& tensor) {
+  return tensor.layout() != at::kStrided && tensor.layout() != at::kSparse;
+}
+
+at::Tensor dense_to_host(const at::Tensor& tensor) {
+  VirtualStorage* storage = record::virtual_storage(*tensor.unsafeGetTensorImpl());
+  TORCH_CHECK(storage != nullptr, "trireme: a tensor without storage was given to an op that needs its data");
+  record::recorder().wait_for_use(*storage);
+  record::recorder().wait_for_data(*storage);
+  const record::Geometry geometry = record::geometry_of(*tensor.unsafeGetTensorImpl());
+  return run::host_tensor(*storage, geometry, geometry.offset);
+}
+
+at::Tensor zero_tensor_to_host(const at::Tensor& tensor) {
+  return at::_efficientzerotensor(tensor.sizes(), tensor.options().device(at::kCPU));
+}
+
+at::Tensor sparse_to_host(const at::Tensor& tensor) {
+  const auto* impl = at::sparse::get_sparse_impl(tensor);
+  return at::_sparse_coo_tensor_unsafe(to_host(impl->indices()), to_host(impl->values()), tensor.sizes(),
+                                       tensor.options().device(at::kCPU), impl->coalesced());
+}
+
+at::Tensor compressed_to_host(const at::Tensor& tensor) {
+  const auto* impl = static_cast<at::SparseCsrTensorImpl*>(tensor.unsafeGetTensorImpl());
+  return at::_sparse_compressed_tensor_unsafe(to_host(impl->compressed_indices()), to_host(impl->plain_indices()),
+                                              to_host(impl->values()), tensor.sizes(),
+                                              tensor.options().device(at::kCPU));
+}
+
+// One opaque call: device tensors to CPU tensors over the same memory, and back.
+class OpaqueCall {
+ public:
+  OpaqueCall(const record::OpInfo& op, torch::jit::Stack* stack) : op_(op), stack_(stack) {}
+
+  void run() {
+    Recorder& recorder = record::recorder();
+    recorder.hooks().ensure_running();
+    recorder.count_opaque();
+    recorder.queue().wait(recorder.queue().appended());
+    const auto args = torch::jit::last(*stack_, op_.args.size());
+    torch::jit::Stack host;
+    host.reserve(args.size());
+    for (const auto& argument : args) host.push_back(to_cpu(argument));
+    {
+      const run::HostAllocatorScope memory;
+      op_.handle.callBoxed(&host);
+    }
+    for (const Pair& pair : pairs_) write_back(pair);
+    std::vector<c10::IValue> results;
+    for (size_t i = 0; i < host.size(); ++i) {
+      const int aliased = i < op_.returns.size() ? op_.returns[i].aliased_arg : -1;
+      results.push_back(aliased >= 0 && args[aliased].isTensor() ? args[aliased] : from_cpu(host[i]));
+    }
+    torch::jit::drop(*stack_, op_.args.size());
+    for (auto& result : results) stack_->push_back(std::move(result));
+  }
+
+ private:
+  struct Pair {
+    at::Tensor device;
+    at::Tensor host;
+  };
+
+  at::Tensor tensor_to_cpu(const at::Tensor& tensor) {
+    if (!on_device(tensor)) return tensor;
+    pairs_.push_back({tensor, to_host(tensor)});
+    return pairs_.back().host;
+  }
+
+  c10::IValue to_cpu(const c10::IValue& value) {
+    if (value.isTensor()) return tensor_to_cpu(value.toTensor());
+    if (value.isDevice() && value.toDevice().type() == c10::DeviceType::PrivateUse1) {
+      return c10::Device(c10::DeviceType::CPU);
+    }
+    if (value.isGenerator() && value.toGenerator().device().type() == c10::DeviceType::PrivateUse1) return {};
+    if (value.isTensorList()) {
+      c10::List<at::Tensor> list;
+      for (const at::Tensor& item : value.toTensorVector()) list.push_back(tensor_to_cpu(item));
+      return list;
+    }
+    if (value.isOptionalTensorList()) {
+      c10::List<std::optional<at::Tensor>> list;
+      for (const std::optional<at::Tensor>& item : value.toOptionalTensorList()) {
+        list.push_back(item ? std::make_optional(tensor_to_cpu(*item)) : std::nullopt);
+      }
+      return list;
+    }
+    return value;
+  }
+
+  c10::IValue from_cpu(const c10::IValue& value) {
+    if (value.isTensor()) return tensor_from_cpu(value.toTensor());
+    if (value.isTensorList()) {
+      c10::List<at::Tensor> list;
+      for (const at::Tensor& item : value.toTensorVector()) list.push_back(tensor_from_cpu(item));
+      return list;
+    }
+    return value;
+  }
+
+  at::Tensor tensor_from_cpu(const at::Tensor& host) {
+    if (!host.defined() || !host.device().is_cpu()) return host;
+    for (const Pair& pair : pairs_) {
+      if (pair.host.is_same(host)) return pair.device;
+    }
+    if (host.layout() == at::kStrided) {
+      if (at::Tensor view = alias_of_known(host); view.defined()) return view;
+    }
+    return adopt(host);
+  }
+
+  // A device tensor over the storage that a result shares with an argument or an earlier result.
+  at::Tensor alias_of_known(const at::Tensor& host) {
+    if (!host.has_storage()) return {};
+    for (const Pair& pair : pairs_) {
+      for (const auto& [part, part_host] : strided_parts(pair)) {
+        if (!part_host.storage().is_alias_of(host.storage())) continue;
+        const record::Geometry geometry = record::geometry_of(*host.unsafeGetTensorImpl());
+        return record::make_device_tensor(part.storage(), geometry, geometry.offset);
+      }
+    }
+    return {};
+  }
+
+  static std::vector<Pair> strided_parts(const Pair& pair) {
+    if (pair.device.layout() == at::kStrided) {
+      return pair.device.has_storage() && pair.host.has_storage() ? std::vector<Pair>{pair} : std::vector<Pair>{};
+    }
+    if (pair.device.layout() == at::kSparse) {
+      const auto* device = at::sparse::get_sparse_impl(pair.device);
+      const auto* host = at::sparse::get_sparse_impl(pair.host);
+      return {{device->indices(), host->indices()}, {device->values(), host->values()}};
+    }
+    const auto* device = static_cast<at::SparseCsrTensorImpl*>(pair.device.unsafeGetTensorImpl());
+    const auto* host = static_cast<at::SparseCsrTensorImpl*>(pair.host.unsafeGetTensorImpl());
+    return {{device->compressed_indices(), host->compressed_indices()},
+            {device->plain_indices(), host->plain_indices()},
+            {device->values(), host->values()}};
+  }
+
+  // What the call changed of an argument besides its memory: sizes, storage, sparse parts.
+  void write_back(const Pair& pair) {
+    if (pair.device.layout() == at::kStrided) {
+      if (pair.device.has_storage() && pair.host.has_storage()) write_back_dense(pair);
+      return;
+    }
+    if (pair.device.layout() != at::kSparse || !at::sparse::get_sparse_impl(pair.host)) return;
+    auto* device = at::sparse::get_sparse_impl(pair.device);
+    const auto* host = at::sparse::get_sparse_impl(pair.host);
+    const at::Tensor indices = tensor_from_cpu(host->indices());
+    const at::Tensor values = tensor_from_cpu(host->values());
+    if (pair.device.sizes() != pair.host.sizes() || device->sparse_dim() != host->sparse_dim()) {
+      device->raw_resize_(host->sparse_dim(), host->dense_dim(), pair.host.sizes());
+    }
+    device->set_indices_and_values_unsafe(indices, values);
+    device->set_coalesced(host->coalesced());
+  }
+
+  static void write_back_dense(const Pair& pair) {
+    c10::TensorImpl& device = *pair.device.unsafeGetTensorImpl();
+    const c10::TensorImpl& host = *pair.host.unsafeGetTensorImpl();
+    VirtualStorage& storage = *record::virtual_storage(device);
+    if (!storage.memory.is_alias_of(pair.host.storage())) storage.memory = pair.host.storage();
+    const size_t nbytes = storage.memory.nbytes();
+    if (nbytes != storage.nbytes) {
+      storage.nbytes = nbytes;
+      storage.shadow.reset();
+      device.unsafe_storage().unsafeGetStorageImpl()->set_nbytes(nbytes);
+    }
+    if (device.sizes() != host.sizes() || device.strides() != host.strides() ||
+        device.storage_offset() != host.storage_offset()) {
+      device.set_sizes_and_strides(host.sizes(), host.strides(), host.storage_offset());
+    }
+  }
+
+  const record::OpInfo& op_;
+  torch::jit::Stack* stack_;
+  std::vector<Pair> pairs_;
+};
+
+}  // namespace
+
+at::Tensor to_host(const at::Tensor& tensor) {
+  if (!on_device(tensor)) return tensor;
+  const at::AutoDispatchBelowADInplaceOrView below;
+  if (tensor.layout() == at::kSparse) return sparse_to_host(tensor);
+  if (is_compressed(tensor)) return compressed_to_host(tensor);
+  if (tensor._is_zerotensor()) return zero_tensor_to_host(tensor);
+  return dense_to_host(tensor);
+}
+
+at::Tensor adopt(const at::Tensor& host) {
+  if (!host.defined() || on_device(host)) return host;
+  const at::AutoDispatchBelowADInplaceOrView below;
+  if (host.layout() == at::kSparse) {
+    const auto* parts = at::sparse::get_sparse_impl(host);
+    at::Tensor tensor = at::detail::make_tensor<at::SparseTensorImpl>(
+        c10::DispatchKeySet(c10::DispatchKey::SparsePrivateUse1), host.dtype());
+    auto* impl = at::sparse::get_sparse_impl(tensor);
+    impl->resize_(parts->sparse_dim(), parts->dense_dim(), host.sizes());
+    impl->set_indices_and_values_unsafe(adopt(parts->indices()), adopt(parts->values()));
+    impl->set_coalesced(parts->coalesced());
+    return tensor;
+  }
+  if (is_compressed(host)) {
+    const auto* parts = static_cast<at::SparseCsrTensorImpl*>(host.unsafeGetTensorImpl());
+    at::Tensor tensor = at::detail::make_tensor<at::SparseCsrTensorImpl>(
+        c10::DispatchKeySet(c10::DispatchKey::SparseCsrPrivateUse1), record::kDevice, host.layout(),
+        host.dtype());
+    static_cast<at::SparseCsrTensorImpl*>(tensor.unsafeGetTensorImpl())
+        ->set_member_tensors(adopt(parts->compressed_indices()), adopt(parts->plain_indices()),
+                             adopt(parts->values()), host.sizes());
+    return tensor;
+  }
+  if (!host.has_storage()) return at::_efficientzerotensor(host.sizes(), host.options().device(record::kDevice));
+  return record::recorder().adopt_dense(host);
+}
+
+void run_opaque(const record::OpInfo& op, torch::jit::Stack* stack) { OpaqueCall(op, stack).run(); }
+
+void opaque_fallback(const c10::OperatorHandle& handle, c10::DispatchKeySet /*keys*/,
+                     torch::jit::Stack* stack) {
+  run_opaque(record::op_info(handle), stack);
+}
+
+}  // namespace trireme::device

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recorded call, as it lies in the queue.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <vector>
+
+#include "trireme/record/call_form.h"
+#include "trireme/record/call_site.h"
+
+namespace trireme::record {
+
+enum class Phase : uint8_t { Neither, Forward, Backward };
+
+// Where a random call's values come from: a function of seed, offset and element index.
+struct PhiloxState {
+  uint64_t seed = 0;
+  uint64_t offset = 0;
+};
+
+// What an awaited call gives back to the waiting thread.
+struct Completion {
+  std::vector<c10::IValue> results;
+  std::vector<at::Tensor> tensors;  // the CPU tensors that stood for the tensor arguments, as the call left them
+  std::exception_ptr error;
+  bool poisoned = false;  // the call did not run: an argument was spoiled by an earlier error
+};
+
+struct Call {
+  enum class Kind : uint8_t {
+    Op,
+    Release,  // the program has dropped the storage: nothing recorded later names it
+    Task,     // runs a function in the stream's order
+  };
+
+  Kind kind = Kind::Op;
+  Phase phase = Phase::Neither;
+  SiteId site = kUnknownSite;
+  uint64_t number = 0;             // place in the stream, from 1
+  uint64_t autograd_sequence = 0;  // Forward: number of the autograd node made next; Backward: of the node that runs
+  uint64_t autograd_thread = 0;    // the thread that made the node
+  const CallForm* form = nullptr;
+  Bindings bindings;
+  c10::SmallVector<VirtualStorage*, 2> fresh;  // storages of the outputs, in the order of the form's fresh_nbytes
+  PhiloxState random;
+  Completion* completion = nullptr;  // Op that is awaited
+  VirtualStorage* released = nullptr;
+  std::function<void()> task;
+
+  void clear() {
+    bindings.clear();
+    fresh.clear();
+    form = nullptr;
+    completion = nullptr;
+    released = nullptr;
+    task = nullptr;
+  }
+};
+
+}  // namespace trireme::record

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bounded queue between the recorder (many threads, one at a time under the recorder's lock) and the executor (one
+// thread). A ring of calls that are filled and run in place.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "trireme/record/call.h"
+
+namespace trireme::record {
+
+// Called around a wait that may be long, on the waiting thread.
+struct WaitHooks {
+  // Gives up what others need to make progress (the GIL); returns what `leave` needs to take it back.
+  void* (*enter)() = nullptr;
+  void (*leave)(void* state) = nullptr;
+  // Called every 50 ms of a wait, between enter and leave; true when the wait must end (Ctrl-C was pressed).
+  bool (*interrupted)() = nullptr;
+  // Throws what stands for the interrupt; called after leave.
+  void (*raise_interrupt)() = nullptr;
+};
+
+class CallQueue {
+ public:
+  explicit CallQueue(size_t capacity);  // rounded up to a power of two
+
+  // --- recorder, under its lock ---
+  uint64_t next_number() const { return appended_.load(std::memory_order_relaxed) + 1; }
+  bool full() const { return next_number() - executed() > ring_.size(); }
+  // The slot of the next call; not full().
+  Call& next() { return ring_[next_number() & mask_]; }
+  // Publishes the slot.
+  void append();
+
+  // --- any thread ---
+  uint64_t appended() const { return appended_.load(std::memory_order_acquire); }
+  uint64_t executed() const { return executed_.load(std::memory_order_acquire); }
+  // Returns when the call has run. Throws when the wait was interrupted, which only an interruptible one can be.
+  void wait(uint64_t number, bool interruptible = true);
+  void wait_for_space() { wait(appended() - ring_.size() / 2); }
+  void set_wait_hooks(WaitHooks hooks) { hooks_ = hooks; }
+  size_t capacity() const { return ring_.size(); }
+  uint64_t waits() const { return waits_.load(std::memory_order_relaxed); }
+
+  // --- executor ---
+  // The next call, or null when `stop` was called and nothing is left. Blocks while the queue is empty.
+  Call* front();
+  // The call from `front` has run.
+  void pop();
+  // Makes `front` return null once the queue is empty; until `restart`.
+  void stop();
+  void restart() { stopping_.store(false, std::memory_order_relaxed); }
+
+ private:
+  void wake_executor();
+
+  std::vector<Call> ring_;
+  uint64_t mask_;
+  WaitHooks hooks_;
+  alignas(64) std::atomic<uint64_t> appended_{0};
+  alignas(64) std::atomic<uint64_t> executed_{0};
+  alignas(64) std::atomic<bool> executor_sleeps_{false};
+  std::atomic<uint64_t> wake_at_{UINT64_MAX};  // smallest number that a sleeping thread waits for
+  std::atomic<uint64_t> waits_{0};
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  std::condition_variable executor_wakes_;
+  std::condition_variable waiter_wakes_;
+};
+
+}  // namespace trireme::record

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/record/form_cache.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace trireme::record {
+namespace {
+
+bool same_words(const CallForm& form, const Signature& signature) {
+  return form.words.size() == signature.words.size() &&
+         std::memcmp(form.words.data(), signature.words.data(),
+                     form.words.size() * sizeof(uint64_t)) == 0;
+}
+
+}  // namespace
+
+FormCache::FormCache(size_t capacity)
+    : capacity_(std::bit_ceil(std::max<size_t>(capacity, 16))), slots_(2 * capacity_) {}
+
+CallForm* FormCache::find(const Signature& signature) {
+  const size_t mask = slots_.size() - 1;
+  for (size_t i = signature.hash & mask; slots_[i]; i = (i + 1) & mask) {
+    if (slots_[i]->hash == signature.hash && same_words(*slots_[i], signature)) return slots_[i].get();
+  }
+  return nullptr;
+}
+
+CallForm* FormCache::insert(std::unique_ptr<CallForm> form, uint64_t next_call) {
+  if (size_ == capacity_) {
+    retired_.push_back({next_call, std::move(slots_)});
+    slots_ = std::vector<std::unique_ptr<CallForm>>(2 * capacity_);
+    size_ = 0;
+  }
+  const size_t mask = slots_.size() - 1;
+  size_t i = form->hash & mask;
+  while (slots_[i]) i = (i + 1) & mask;
+  slots_[i] = std::move(form);
+  ++size_;
+  return slots_[i].get();
+}
+
+void FormCache::release_retired(uint64_t executed) {
+  std::erase_if(retired_, [&](const Retired& item) { return item.next_call <= executed; });
+}
+
+}  // namespace trireme::record

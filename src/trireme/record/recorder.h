@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records op calls: from the dispatcher's boxed stack to the queue, and device tensors back to the program.
+#pragma once
+
+#include <ATen/core/stack.h>
+#include <c10/core/Allocator.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trireme/record/address_space.h"
+#include "trireme/record/call.h"
+#include "trireme/record/call_queue.h"
+#include "trireme/record/form_cache.h"
+
+namespace trireme::record {
+
+// What the recorder needs from rooms above it. All members are set before the first call is recorded.
+struct RecorderHooks {
+  // Draws from a generator (null: the device's own) for one call, and advances it.
+  PhiloxState (*draw)(const c10::IValue& generator) = nullptr;
+  // Makes sure that the executor is running; throws in a forked child.
+  void (*ensure_running)() = nullptr;
+  // The device's allocator, to which storages belong.
+  c10::Allocator* allocator = nullptr;
+  // Runs a call that cannot be recorded as data (sparse tensors, custom ops) at once, on this thread.
+  void (*run_opaque)(const OpInfo& op, torch::jit::Stack* stack) = nullptr;
+  // Makes a device tensor of a CPU tensor that an awaited call returned and that is not strided.
+  at::Tensor (*adopt)(const at::Tensor& host) = nullptr;
+  // Runs the op on zeros of the same geometry; results and argument tensors as in Completion. Tells an error of the
+  // arguments' metadata (throws again) from one of their values.
+  void (*run_on_zeros)(const CallForm& form, const Bindings& bindings, Completion& completion) = nullptr;
+  // Told of each appended call, under the recorder's lock, in order. May be null.
+  void (*observe)(const Call& call) = nullptr;
+};
+
+struct Counters {
+  uint64_t calls = 0;         // appended ops
+  uint64_t cache_hits = 0;
+  uint64_t cache_misses = 0;
+  uint64_t awaited = 0;       // calls the program waited for, misses included
+  uint64_t opaque = 0;
+  uint64_t waits = 0;
+  uint64_t errors = 0;        // calls that failed while executing
+  uint64_t forms = 0;
+  uint64_t pending = 0;
+};
+
+class Recorder {
+ public:
+  Recorder();
+
+  // The boxed kernel: takes the op's arguments off the stack and puts its results on it.
+  void record(const OpInfo& op, torch::jit::Stack* stack);
+
+  // A new device storage without memory. Thread-safe.
+  c10::Storage make_storage(size_t nbytes);
+  c10::DataPtr make_data_ptr(size_t nbytes);
+  // A device tensor over a new storage that holds the memory of a CPU tensor no one else uses.
+  at::Tensor adopt_dense(const at::Tensor& host);
+
+  // The program has dropped a storage.
+  void release(VirtualStorage* storage) noexcept;
+
+  // Runs `task` on the executor's thread after all calls recorded so far, as a use (and write) of `storages`.
+  // Returns its number.
+  uint64_t append_task(std::function<void()> task, c10::ArrayRef<VirtualStorage*> uses = {},
+                       c10::ArrayRef<VirtualStorage*> writes = {});
+
+  // Waits until everything recorded so far has run; throws an error the program has not been told of.
+  void synchronize();
+  // Waits until the data of the storage is there; throws if it was spoiled.
+  void wait_for_data(VirtualStorage& storage);
+  // Waits until no recorded call uses the storage: the caller may then read and write its memory.
+  void wait_for_use(VirtualStorage& storage);
+  // Notes an error found while executing; synchronize() will throw it unless it is raised before.
+  void note_error(std::shared_ptr<const CallError> error);
+  // The first error not yet told, or null.
+  std::shared_ptr<const CallError> unreported_error();
+
+  CallQueue& queue() { return queue_; }
+  RecorderHooks& hooks() { return hooks_; }
+  Counters counters();
+  // Whether an executor runs what is appended. Without one (before start, after shutdown, in a forked child) a dropped
+  // storage is freed at once.
+  void set_alive(bool alive) { alive_.store(alive, std::memory_order_release); }
+  bool alive() const { return alive_.load(std::memory_order_acquire); }
+  const AddressSpace& addresses() const { return addresses_; }
+  // A new address for a storage that has grown to `nbytes`.
+  void* take_address(size_t nbytes) { return addresses_.take(nbytes); }
+  void count_opaque() { opaque_.fetch_add(1, std::memory_order_relaxed); }
+  void set_sync(bool sync) { sync_ = sync; }
+  bool sync() const { return sync_; }
+  std::mutex& mutex() { return mutex_; }
+  FormCache& forms() { return cache_; }
+
+ private:
+  struct Scratch;
+  bool record_known(const OpInfo& op, torch::jit::Stack* stack, Scratch& scratch);
+  void record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratch& scratch);
+  bool defer_value_error(torch::jit::Stack* stack, CallForm& form, const Bindings& bindings,
+                         const Completion& completion, SiteId site);
+  uint64_t append_op(const CallForm& form, Scratch& scratch, c10::ArrayRef<VirtualStorage*> fresh,
+                     Completion* completion);
+  std::unique_lock<std::mutex> lock_with_space();
+  void publish(Call& call);
+  void flush_overflow();
+  void drop_overflow_now();
+
+  std::mutex mutex_;  // guards the queue's recording side, the cache and the counters
+  CallQueue queue_;
+  FormCache cache_;
+  RecorderHooks hooks_;
+  bool sync_ = false;
+  Counters counters_;
+  std::vector<VirtualStorage*> overflow_;  // releases that found the queue full
+  std::atomic<uint64_t> next_storage_{1};
+  AddressSpace addresses_;
+  std::atomic<bool> alive_{false};
+
+  std::mutex error_mutex_;
+  std::vector<std::shared_ptr<const CallError>> errors_;
+  std::atomic<uint64_t> error_count_{0};
+  std::atomic<uint64_t> opaque_{0};
+};
+
+// The process's recorder. Never destroyed: tensors may outlive the interpreter.
+Recorder& recorder();
+
+}  // namespace trireme::record

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The storage behind a device tensor: a name for memory that the executor provides when it gets there.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Storage.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "trireme/record/call_error.h"
+
+namespace trireme::record {
+
+// Life: made by the device allocator on any thread; owned by the DataPtr of the program's StorageImpl; when that
+// dies a release is appended to the queue, and the executor, having run every call that names the storage,
+// deletes it. Calls therefore hold plain pointers: no reference is counted per call.
+//
+// `memory`, `shadow` and `error` belong to the executor thread; another thread may read them after it has waited
+// for `last_write` (and write them after it has waited for `last_use`).
+struct VirtualStorage {
+  explicit VirtualStorage(uint64_t id_, size_t nbytes_) : id(id_), nbytes(nbytes_) {}
+
+  uint64_t id;                          // unique in the process, in order of creation
+  std::atomic<size_t> nbytes;           // as the program sees it
+  std::atomic<uint64_t> last_use{0};    // number of the last recorded call that names it (0: none)
+  std::atomic<uint64_t> last_write{0};  // number of the last recorded call that writes it
+
+  c10::Storage memory;                     // CPU memory; null until first needed
+  at::Tensor shadow;                       // last CPU tensor made over `memory`, kept for the next call
+  std::shared_ptr<const CallError> error;  // set when the call that should have written it failed
+};
+
+// The virtual storage of a device tensor's or storage's data pointer. Null for a null storage.
+inline VirtualStorage* virtual_storage(const c10::StorageImpl& storage) {
+  return static_cast<VirtualStorage*>(storage.data_ptr().get_context());
+}
+inline VirtualStorage* virtual_storage(const c10::TensorImpl& tensor) {
+  return virtual_storage(*tensor.unsafe_storage().unsafeGetStorageImpl());
+}
+
+}  // namespace trireme::record

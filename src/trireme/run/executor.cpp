@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/run/executor.h"
+
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <c10/util/Exception.h>
+#include <c10/util/thread_name.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "trireme/record/recorder.h"
+#include "trireme/run/alloc/c10_adapter.h"
+#include "trireme/run/reference_executor.h"
+
+namespace trireme::run {
+namespace {
+
+class Executor {
+ public:
+  void ensure() {
+    if (running_.load(std::memory_order_acquire)) [[likely]] return;
+    start();
+  }
+
+  void stop(bool abandon) {
+    const std::lock_guard lock(mutex_);
+    if (!thread_) return;
+    abandon_.store(abandon);
+    record::recorder().queue().stop();
+    thread_->join();
+    thread_.reset();
+    record::recorder().set_alive(false);
+    running_.store(false);
+  }
+
+  bool forked() const { return forked_.load(std::memory_order_relaxed); }
+
+  void after_fork_in_child() {
+    if (!running_.load()) return;
+    forked_.store(true);
+    running_.store(false);
+    record::recorder().set_alive(false);
+    static_cast<void>(thread_.release());  // the thread is not in this process; its handle is leaked on purpose
+  }
+
+ private:
+  void start() {
+    TORCH_CHECK(!forked(),
+                "Cannot re-initialize trireme in forked subprocess. To use trireme with multiprocessing, you must "
+                "use the 'spawn' start method");
+    const std::lock_guard lock(mutex_);
+    if (running_.load()) return;
+    abandon_.store(false);
+    record::recorder().queue().restart();
+    record::recorder().set_alive(true);
+    thread_ = std::make_unique<std::thread>([this] { loop(); });
+    running_.store(true, std::memory_order_release);
+  }
+
+  void loop() {
+    c10::setThreadName("trireme-run");
+    const HostAllocatorScope memory;
+    const at::AutoDispatchBelowADInplaceOrView below;
+    ReferenceExecutor executor;
+    record::CallQueue& queue = record::recorder().queue();
+    while (record::Call* call = queue.front()) {
+      const bool runs = !abandon_.load(std::memory_order_relaxed) || call->completion != nullptr ||
+                        call->kind != record::Call::Kind::Op;
+      if (runs) executor.run(*call);
+      call->clear();
+      queue.pop();
+    }
+  }
+
+  std::mutex mutex_;
+  std::unique_ptr<std::thread> thread_;
+  std::atomic<bool> running_{false};
+  std::atomic<bool> abandon_{false};
+  std::atomic<bool> forked_{false};
+};
+
+Executor& executor() {
+  static auto* instance = [] {
+    auto* made = new Executor;  // never freed: tensors may be dropped while the process exits
+    ::pthread_atfork(nullptr, nullptr, [] { executor().after_fork_in_child(); });
+    return made;
+  }();
+  return *instance;
+}
+
+}  // namespace
+
+void ensure_executor() { executor().ensure(); }
+void stop_executor(bool abandon) { executor().stop(abandon); }
+bool in_bad_fork() { return executor().forked(); }
+
+}  // namespace trireme::run
