@@ -57,6 +57,8 @@ class Stream(torch.Stream):
 class Event(torch.Event):
     """A mark in the device's stream of calls."""
 
+    _timer: torch.Event | None
+
     def __new__(
         cls,
         enable_timing: bool = False,
@@ -64,17 +66,30 @@ class Event(torch.Event):
         interprocess: bool = False,
         external: bool = False,
     ) -> Event:
-        return super().__new__(
+        event = super().__new__(
             cls,
             _device(),
             enable_timing=enable_timing,
             blocking=blocking,
             interprocess=interprocess,
         )
+        # torch measures between two of its own events only, not between those of a subclass
+        event._timer = torch.Event(_device(), enable_timing=True) if enable_timing else None
+        return event
 
     def record(self, stream: torch.Stream | None = None) -> None:
         """Marks the work recorded so far."""
-        super().record(current_stream() if stream is None else stream)
+        stream = current_stream() if stream is None else stream
+        super().record(stream)
+        if self._timer is not None:
+            self._timer.record(stream)
+
+    def elapsed_time(self, other: torch.Event) -> float:
+        """Milliseconds from this mark to another; both must have been reached."""
+        end = other._timer if isinstance(other, Event) else other
+        if self._timer is None or end is None:
+            raise RuntimeError("an event measures time only if made with enable_timing=True")
+        return self._timer.elapsed_time(end)
 
     def wait(self, stream: torch.Stream | None = None) -> None:
         """Makes later work of a stream come after the mark: it does anyway."""

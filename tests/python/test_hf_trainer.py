@@ -154,9 +154,9 @@ def test_accelerate(tmp_path: Path, precision: str) -> None:
     assert out.split() == ["cuda", "cuda"]
 
 
-@pytest.mark.parametrize("precision", ["no", "bf16"])
-def test_accelerate_on_the_device_by_its_own_name(tmp_path: Path, precision: str) -> None:
-    source = f"PRECISION, FOLDER = {precision!r}, {str(tmp_path / 'state')!r}\n" + ACCELERATE
+def test_accelerate_on_the_device_by_its_own_name(tmp_path: Path) -> None:
+    # Mixed precision needs `trireme run`: accelerate allows it to devices it knows by name only.
+    source = f"PRECISION, FOLDER = 'no', {str(tmp_path / 'state')!r}\n" + ACCELERATE
     environment = {**OFFLINE, "ACCELERATE_TORCH_DEVICE": "trireme:0"}
     out = check_program(source, tmp_path, environment=environment)
     assert out.split() == ["trireme", "trireme"]
