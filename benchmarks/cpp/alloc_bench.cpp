@@ -5,6 +5,8 @@
 //   src/trireme/run/alloc/{address_range,
 //     extent_pool,extent_pool_check,small_pool,memory_limit,host_allocator,fork_handlers}.cpp
 //     src/trireme/base/env.cpp -o alloc_bench -lpthread
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -69,6 +71,7 @@ template <typename Allocator>
 StepCost training(Allocator& allocator, bool touch, bool vary) {
   TrainingTrace trace({});
   std::mt19937_64 random(1);
+  malloc_trim(0);  // what an earlier run left would not count as growth
   const size_t base = resident_bytes();
   std::vector<void*> blocks;
   size_t most = 0;
