@@ -80,9 +80,9 @@ class Event(torch.Event):
     def record(self, stream: torch.Stream | None = None) -> None:
         """Marks the work recorded so far."""
         stream = current_stream() if stream is None else stream
-        super().record(stream)
         if self._timer is not None:
             self._timer.record(stream)
+        super().record(stream)  # last: who waits for the event waits for the timer
 
     def elapsed_time(self, other: torch.Event) -> float:
         """Milliseconds from this mark to another; both must have been reached."""
