@@ -129,7 +129,7 @@ model, optimizer, loader, schedule = accelerator.prepare(model, optimizer, loade
 losses = []
 for epoch in range(4):
     for (x,) in loader:
-        assert x.device == accelerator.device
+        assert x.device.type == accelerator.device.type
         with accelerator.accumulate(model):
             loss = (model(x).float() - x.sum(1, keepdim=True)).square().mean()
             accelerator.backward(loss)

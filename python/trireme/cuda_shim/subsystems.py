@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch.autograd import profiler
 
+# Programs compare it (transformers, before it accepts tf32=True), and no CUDA build has None there.
+CUDA_VERSION = "12.8"
+
 
 def _install_profiler() -> None:
     """A CPU build would time CUDA kernels with CUDA's events: the device has calls instead."""
@@ -26,6 +29,7 @@ def _install_profiler() -> None:
 
 def install() -> None:
     """Backend flags take assignments as they are; only questions need answers."""
+    torch.version.cuda = CUDA_VERSION
     torch.backends.cuda.is_built = lambda: True
     # It would warn that cuDNN is missing, once for every recurrent layer.
     torch.backends.cudnn.is_acceptable = lambda tensor: False
