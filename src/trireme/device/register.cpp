@@ -146,7 +146,10 @@ void register_fallbacks() {
 void connect() {
   record::RecorderHooks& hooks = record::recorder().hooks();
   hooks.draw = &draw;
-  hooks.ensure_running = &run::ensure_executor;
+  hooks.ensure_running = [] {
+    prepare_thread();
+    run::ensure_executor();
+  };
   hooks.allocator = device_allocator();
   hooks.run_opaque = &run_opaque;
   hooks.adopt = &adopt;
@@ -168,6 +171,7 @@ void register_device() {
     register_allocator();
     register_hooks();
     register_kernels();
+    prepare_thread();
   });
 }
 

@@ -10,4 +10,7 @@ void register_device();
 void register_hooks();
 void register_kernels();
 
+// What PyTorch keeps for each thread, set as the device has it; cheap after the first call.
+void prepare_thread();
+
 }  // namespace trireme::device
