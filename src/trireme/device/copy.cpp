@@ -61,6 +61,9 @@ void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   const record::Geometry geometry = record::geometry_of(*self.unsafeGetTensorImpl());
   const at::Tensor target = run::host_tensor(storage, geometry, geometry.offset);
   copy_memory(target, source);
+  recorder.tell([&](record::Observer& observer) {
+    observer.entered(storage, geometry, geometry.offset, target);
+  });
   if (target.nbytes() >= storage.nbytes) storage.error.reset();
 }
 

@@ -35,7 +35,11 @@ at::Tensor dense_to_host(const at::Tensor& tensor) {
   record::recorder().wait_for_use(*storage);
   record::recorder().wait_for_data(*storage);
   const record::Geometry geometry = record::geometry_of(*tensor.unsafeGetTensorImpl());
-  return run::host_tensor(*storage, geometry, geometry.offset);
+  at::Tensor host = run::host_tensor(*storage, geometry, geometry.offset);
+  record::recorder().tell([&](record::Observer& observer) {
+    observer.read(*storage, geometry, geometry.offset, host);
+  });
+  return host;
 }
 
 at::Tensor zero_tensor_to_host(const at::Tensor& tensor) {
@@ -195,6 +199,11 @@ class OpaqueCall {
       storage.shadow.reset();
       device.unsafe_storage().unsafeGetStorageImpl()->set_nbytes(nbytes);
     }
+    const record::Geometry geometry = record::geometry_of(host);
+    record::recorder().tell([&](record::Observer& observer) {
+      if (nbytes > 0) observer.resized(storage, nbytes);
+      observer.entered(storage, geometry, geometry.offset, pair.host);
+    });
     if (device.sizes() != host.sizes() || device.strides() != host.strides() ||
         device.storage_offset() != host.storage_offset()) {
       device.set_sizes_and_strides(host.sizes(), host.strides(), host.storage_offset());

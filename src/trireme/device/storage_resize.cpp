@@ -44,6 +44,7 @@ void resize_storage(const c10::Storage& storage, size_t nbytes) {
   }
   impl.set_nbytes(nbytes);
   name->nbytes = nbytes;
+  recorder.tell([&](record::Observer& observer) { observer.resized(*name, nbytes); });
   recorder.append_task([name, nbytes] { resize_memory(*name, nbytes); }, {}, {name});
 }
 

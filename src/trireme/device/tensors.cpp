@@ -105,6 +105,11 @@ at::Tensor zero_tensor(c10::IntArrayRef sizes, std::optional<at::ScalarType> dty
                                    std::nullopt);
 }
 
+// Module.to() swaps a parameter's data in place, which keeps tied weights tied, where this is true.
+bool has_compatible_shallow_copy_type(const at::Tensor& self, const at::Tensor& from) {
+  return self.layout() == from.layout() && self.has_storage() == from.has_storage();
+}
+
 void record_stream(at::Tensor& /*self*/, c10::Stream /*stream*/) {}
 
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
@@ -125,6 +130,11 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("view_as_complex", TORCH_FN(at::native::view_as_complex));
   m.impl("_efficientzerotensor", TORCH_FN(zero_tensor));
   m.impl("record_stream", TORCH_FN(record_stream));
+  m.impl("_has_compatible_shallow_copy_type", TORCH_FN(has_compatible_shallow_copy_type));
+}
+
+TORCH_LIBRARY_IMPL(aten, AutogradPrivateUse1, m) {
+  m.impl("_has_compatible_shallow_copy_type", TORCH_FN(has_compatible_shallow_copy_type));
 }
 
 }  // namespace

@@ -167,6 +167,11 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratc
     fresh.push_back(make_storage(form->fresh_nbytes[i]));
     virtual_storage(*fresh.back().unsafeGetStorageImpl())->memory = learned.fresh[i];
   }
+  tell([&](Observer& observer) {
+    std::vector<VirtualStorage*> names;
+    for (const auto& storage : fresh) names.push_back(virtual_storage(*storage.unsafeGetStorageImpl()));
+    observer.outputs(number, *form, names);
+  });
   auto results = make_results(*form, args, fresh);
   apply_updates(*form, args);
   if (op.route == Route::Cached) {
@@ -260,8 +265,22 @@ uint64_t Recorder::append_op(const CallForm& form, Scratch& scratch,
 
 void Recorder::publish(Call& call) {
   call.number = queue_.next_number();
-  if (hooks_.observe != nullptr) hooks_.observe(call);
+  if (observed() && call.kind != Call::Kind::Task) {
+    for (Observer* observer : observers_) observer->call(call);
+  }
   queue_.append();
+}
+
+void Recorder::add_observer(Observer* observer) {
+  const std::lock_guard lock(mutex_);
+  observers_.push_back(observer);
+  observed_.store(true);
+}
+
+void Recorder::remove_observer(Observer* observer) {
+  const std::lock_guard lock(mutex_);
+  std::erase(observers_, observer);
+  observed_.store(!observers_.empty());
 }
 
 c10::DataPtr Recorder::make_data_ptr(size_t nbytes) {
@@ -280,6 +299,9 @@ at::Tensor Recorder::adopt_dense(const at::Tensor& host) {
   const c10::Storage storage = make_storage(host.storage().nbytes());
   virtual_storage(*storage.unsafeGetStorageImpl())->memory = host.storage();
   const Geometry geometry = geometry_of(*host.unsafeGetTensorImpl());
+  tell([&](Observer& observer) {
+    observer.entered(*virtual_storage(*storage.unsafeGetStorageImpl()), geometry, geometry.offset, host);
+  });
   return make_device_tensor(storage, geometry, geometry.offset);
 }
 

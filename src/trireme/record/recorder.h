@@ -16,6 +16,7 @@
 #include "trireme/record/call.h"
 #include "trireme/record/call_queue.h"
 #include "trireme/record/form_cache.h"
+#include "trireme/record/observer.h"
 
 namespace trireme::record {
 
@@ -34,8 +35,6 @@ struct RecorderHooks {
   // Runs the op on zeros of the same geometry; results and argument tensors as in Completion. Tells an error of the
   // arguments' metadata (throws again) from one of their values.
   void (*run_on_zeros)(const CallForm& form, const Bindings& bindings, Completion& completion) = nullptr;
-  // Told of each appended call, under the recorder's lock, in order. May be null.
-  void (*observe)(const Call& call) = nullptr;
 };
 
 struct Counters {
@@ -82,6 +81,18 @@ class Recorder {
   // The first error not yet told, or null.
   std::shared_ptr<const CallError> unreported_error();
 
+  // Adds or removes who is told of the stream; not owned.
+  void add_observer(Observer* observer);
+  void remove_observer(Observer* observer);
+  bool observed() const { return observed_.load(std::memory_order_relaxed); }
+  // Tells the observers, in the stream's order.
+  template <class Tell>
+  void tell(Tell&& tell_one) {
+    if (!observed()) return;
+    const std::lock_guard lock(mutex_);
+    for (Observer* observer : observers_) tell_one(*observer);
+  }
+
   CallQueue& queue() { return queue_; }
   RecorderHooks& hooks() { return hooks_; }
   Counters counters();
@@ -118,6 +129,8 @@ class Recorder {
   bool sync_ = false;
   Counters counters_;
   std::vector<VirtualStorage*> overflow_;  // releases that found the queue full
+  std::vector<Observer*> observers_;
+  std::atomic<bool> observed_{false};
   std::atomic<uint64_t> next_storage_{1};
   AddressSpace addresses_;
   std::atomic<bool> alive_{false};

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who watches the stream: the recording to a file, the text dump; later the log behind checkpoints.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "trireme/record/call.h"
+
+namespace trireme::record {
+
+// Told, in the stream's order and one at a time (under the recorder's lock), of all that decides the values on the
+// device. Storages are named by VirtualStorage::id. An observer must not record calls, wait for the device, or take
+// the GIL.
+class Observer {
+ public:
+  Observer() = default;
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+  virtual ~Observer() = default;
+
+  // A call was appended: Kind::Op or Kind::Release. The outputs of an awaited call (completion set) follow in
+  // `outputs`, those of others are call.fresh.
+  virtual void call(const Call& call) = 0;
+  // The fresh storages of an awaited call that has run, with its form now complete; none follow a call that failed or
+  // whose results `entered` tells.
+  virtual void outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) = 0;
+  // Data entered the device: `host` (a CPU tensor of the geometry) is what the elements at geometry and offset are now.
+  virtual void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
+                       const at::Tensor& host) = 0;
+  // The storage is `nbytes` large from here on.
+  virtual void resized(const VirtualStorage& storage, size_t nbytes) = 0;
+  // The program read these elements, and got `host`.
+  virtual void read(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
+                    const at::Tensor& host) = 0;
+};
+
+}  // namespace trireme::record
