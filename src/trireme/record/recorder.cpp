@@ -31,6 +31,14 @@ std::shared_ptr<CallError> make_error(const std::exception& error, const OpInfo&
   return made;
 }
 
+std::string message_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& thrown) {
+    return error_message(thrown);
+  }
+}
+
 }  // namespace
 
 // What one thread needs to record a call; kept, so that recording allocates nothing.
@@ -137,13 +145,15 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratc
   queue_.wait(number, /*interruptible=*/false);
   if (completion.error) {
     if (op.route == Route::Cached && !completion.poisoned && !sync_ &&
-        defer_value_error(stack, *form, bindings, completion, site)) {
+        defer_value_error(stack, *form, bindings, completion, site, number)) {
       return;
     }
+    tell([&](Observer& observer) { observer.failed(number, message_of(completion.error), false, {}); });
     std::rethrow_exception(completion.error);
   }
   const LearnedOutputs learned = learn_outputs(*form, bindings, completion);
   if (!learned.strided) {
+    tell([&](Observer& observer) { observer.returned(number, *form, completion.results); });
     std::vector<c10::IValue> results;
     for (size_t i = 0; i < op.returns.size(); ++i) {
       const auto& result = completion.results[i];
@@ -186,7 +196,7 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratc
 }
 
 bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const Bindings& bindings,
-                                 const Completion& completion, SiteId site) {
+                                 const Completion& completion, SiteId site, uint64_t number) {
   // Valid on zeros: then it was a value that was wrong, which only execution can find.
   Completion zeros;
   hooks_.run_on_zeros(form, bindings, zeros);
@@ -200,6 +210,7 @@ bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const
     fresh.push_back(make_storage(nbytes));
     spoiled.push_back(virtual_storage(*fresh.back().unsafeGetStorageImpl()));
   }
+  tell([&](Observer& observer) { observer.failed(number, message_of(completion.error), true, spoiled); });
   for (size_t i = 0; i < bindings.tensors.size(); ++i) {
     if (form.written[i] && bindings.tensors[i].storage != nullptr) {
       spoiled.push_back(bindings.tensors[i].storage);
@@ -265,7 +276,7 @@ uint64_t Recorder::append_op(const CallForm& form, Scratch& scratch,
 
 void Recorder::publish(Call& call) {
   call.number = queue_.next_number();
-  if (observed() && call.kind != Call::Kind::Task) {
+  if (observed() && call.kind == Call::Kind::Op) {
     for (Observer* observer : observers_) observer->call(call);
   }
   queue_.append();
@@ -275,6 +286,18 @@ void Recorder::add_observer(Observer* observer) {
   const std::lock_guard lock(mutex_);
   observers_.push_back(observer);
   observed_.store(true);
+}
+
+void Recorder::add_observer_when_idle(Observer* observer) {
+  hooks_.ensure_running();
+  while (true) {
+    queue_.wait(queue_.appended());
+    const std::lock_guard lock(mutex_);
+    if (queue_.executed() != queue_.appended() || !overflow_.empty()) continue;
+    observers_.push_back(observer);
+    observed_.store(true);
+    return;
+  }
 }
 
 void Recorder::remove_observer(Observer* observer) {
@@ -306,6 +329,7 @@ at::Tensor Recorder::adopt_dense(const at::Tensor& host) {
 }
 
 void Recorder::release(VirtualStorage* storage) noexcept {
+  if (alive()) tell([&](Observer& observer) { observer.released(*storage); });
   // Nothing pending names it, or nothing will run any more: free it here.
   if (!alive() || storage->last_use.load(std::memory_order_relaxed) <= queue_.executed()) {
     delete storage;

@@ -83,6 +83,8 @@ class Recorder {
 
   // Adds or removes who is told of the stream; not owned.
   void add_observer(Observer* observer);
+  // The same, at a moment when all that was recorded has run: the storages hold what the stream so far has made.
+  void add_observer_when_idle(Observer* observer);
   void remove_observer(Observer* observer);
   bool observed() const { return observed_.load(std::memory_order_relaxed); }
   // Tells the observers, in the stream's order.
@@ -114,7 +116,7 @@ class Recorder {
   bool record_known(const OpInfo& op, torch::jit::Stack* stack, Scratch& scratch);
   void record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratch& scratch);
   bool defer_value_error(torch::jit::Stack* stack, CallForm& form, const Bindings& bindings,
-                         const Completion& completion, SiteId site);
+                         const Completion& completion, SiteId site, uint64_t number);
   uint64_t append_op(const CallForm& form, Scratch& scratch, c10::ArrayRef<VirtualStorage*> fresh,
                      Completion* completion);
   std::unique_lock<std::mutex> lock_with_space();
