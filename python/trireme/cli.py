@@ -25,11 +25,19 @@ def main() -> None:
     """One PyTorch device, rowed by many unlike accelerators."""
 
 
+def _is_program(path: Path) -> bool:
+    """True for an executable that is no Python script by its name: a launcher, a shell script."""
+    return path.is_file() and path.suffix not in (".py", ".pyz") and os.access(path, os.X_OK)
+
+
 def _command(words: Sequence[str], module: bool) -> list[str]:
     """What to execute: a script, a module, or a program that starts Python (torchrun, say)."""
     if module:
         return [sys.executable, "-m", *words]
-    if not Path(words[0]).exists() and (program := shutil.which(words[0])):
+    path = Path(words[0])
+    if _is_program(path):
+        return [str(path.absolute()), *words[1:]]
+    if not path.exists() and (program := shutil.which(words[0])):
         return [program, *words[1:]]
     return [sys.executable, *words]
 

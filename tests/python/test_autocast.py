@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -49,6 +52,12 @@ def test_default_dtype_and_nesting() -> None:
         assert (x @ x).dtype == torch.get_autocast_dtype(DEVICE)
 
 
+def test_default_dtype_is_the_same_in_every_thread() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        there = pool.submit(torch.get_autocast_dtype, DEVICE).result()
+    assert there == torch.get_autocast_dtype(DEVICE)
+
+
 def test_autocast_of_the_cpu_does_not_touch_the_device() -> None:
     x = torch.ones(4, 4, device=DEVICE)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -67,11 +76,11 @@ def test_module_and_decorator_forms() -> None:
         assert (x @ x).dtype == torch.float16
 
     @torch.amp.custom_fwd(device_type=DEVICE, cast_inputs=torch.float32)
-    def full_precision(ctx: object, y: torch.Tensor) -> torch.Tensor:
+    def full_precision(ctx: SimpleNamespace, y: torch.Tensor) -> torch.Tensor:
         return y @ y
 
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
-        assert full_precision(None, x @ x).dtype == torch.float32
+        assert full_precision(SimpleNamespace(), x @ x).dtype == torch.float32
 
 
 @pytest.mark.parametrize("dtype", HALVES)

@@ -64,6 +64,14 @@ def test_run_a_command_that_starts_python(tmp_path: Path) -> None:
     assert done.stdout.strip() == "2.0", done.stderr
 
 
+def test_run_an_executable_file(tmp_path: Path) -> None:
+    script = tmp_path / "start"
+    script.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import torch; print(torch.device(0))'")
+    script.chmod(0o755)
+    done = command("run", "./start", cwd=tmp_path)
+    assert done.stdout.strip() == "cuda:0", done.stderr
+
+
 def test_run_hands_on_status_and_streams(tmp_path: Path) -> None:
     done = run_program("import sys; sys.stderr.write('oh'); sys.exit(5)", tmp_path, cuda=True)
     assert (done.returncode, done.stderr) == (5, "oh")

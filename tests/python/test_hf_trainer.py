@@ -5,6 +5,9 @@ and on the device by its own name."""
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,6 +155,21 @@ def test_accelerate(tmp_path: Path, precision: str) -> None:
     source = f"PRECISION, FOLDER = {precision!r}, {str(tmp_path / 'state')!r}\n" + ACCELERATE
     out = check_program(source, tmp_path, cuda=True, environment=OFFLINE)
     assert out.split() == ["cuda", "cuda"]
+
+
+def test_accelerate_launch(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(f"PRECISION, FOLDER = 'bf16', {str(tmp_path / 'state')!r}\n" + ACCELERATE)
+    launch = ["-m", "accelerate.commands.launch", "--num_processes", "1", str(script)]
+    done = subprocess.run(
+        [sys.executable, "-m", "trireme.cli", "run", *launch],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, **OFFLINE},
+    )
+    assert done.stdout.split()[-2:] == ["cuda", "cuda"], done.stderr
 
 
 def test_accelerate_on_the_device_by_its_own_name(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ def _install_profiler() -> None:
 def install() -> None:
     """Backend flags take assignments as they are; only questions need answers."""
     torch.version.cuda = CUDA_VERSION
+    # CUDA's default, and what other threads have from the start: the setting is per thread.
+    torch.set_autocast_dtype("cuda", torch.float16)
     torch.backends.cuda.is_built = lambda: True
     # It would warn that cuDNN is missing, once for every recurrent layer.
     torch.backends.cudnn.is_acceptable = lambda tensor: False
