@@ -80,7 +80,8 @@ struct BlockKernels {
   void (*to_half)(const float* in, uint16_t* out, int64_t count);
   void (*to_bfloat16)(const float* in, uint16_t* out, int64_t count);
 
-  // out = in * mask * scale, computed in float for the 16-bit types.
+  // out = in * mask * scale. For the 16-bit types scale is rounded to the type first, as ATen does,
+  // and the product is computed in float.
   void (*drop_float)(const float* in, const uint8_t* mask, float* out, int64_t count, double scale);
   void (*drop_double)(const double* in, const uint8_t* mask, double* out, int64_t count,
                       double scale);

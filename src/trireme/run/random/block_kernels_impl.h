@@ -11,32 +11,44 @@
 namespace trireme::run::detail {
 
 // A batch of blocks is generated into words on the stack (in stream order), then transformed.
+// Small tensors and ends of tensors take small batches.
 inline constexpr int kBatchBlocks = 32;
-inline constexpr int kBatchWords = 4 * kBatchBlocks;
+inline constexpr int kSmallBatchBlocks = 8;
 
+template <int kBlocks>
 struct alignas(64) Words {
-  uint32_t at[kBatchWords];
+  uint32_t at[4 * kBlocks];
 };
+template <int kBlocks>
 struct alignas(64) Draws {
-  uint64_t at[kBatchWords / 2];
+  uint64_t at[2 * kBlocks];
 };
+
+template <int kBlocks>
+[[gnu::always_inline]] inline Draws<kBlocks> draws_of(const Words<kBlocks>& words) {
+  Draws<kBlocks> draws;
+  __builtin_memcpy(&draws, &words, sizeof(draws));
+  return draws;
+}
 
 // Isa gives: Vector (a GCC vector of uint64_t), multiply(a, b), the 64-bit products of the low
 // halves of each lane, and square_root(vector of float or double).
 // Upper halves of counter lanes are left dirty: multiply ignores them.
-template <class Isa>
-[[gnu::always_inline]] inline void generate(PhiloxState state, uint64_t first, Words& words) {
+template <class Isa, int kBlocks>
+[[gnu::always_inline]] inline void generate(PhiloxState state, uint64_t first,
+                                            Words<kBlocks>& words) {
   using Vector = typename Isa::Vector;
   constexpr int kLanes = sizeof(Vector) / sizeof(uint64_t);
-  constexpr int kFlight = 4;  // independent vectors, to hide the multiplier's latency
-  static_assert(kBatchBlocks % (kLanes * kFlight) == 0);
+  // Independent vectors, to hide the multiplier's latency.
+  constexpr int kFlight = kBlocks / kLanes < 4 ? kBlocks / kLanes : 4;
+  static_assert(kBlocks % (kLanes * kFlight) == 0);
   const Vector zero{};
   Vector lane{};
   for (int i = 0; i < kLanes; ++i) lane[i] = static_cast<uint64_t>(i);
 
-  alignas(64) uint64_t low[kBatchBlocks];
-  alignas(64) uint64_t high[kBatchBlocks];
-  for (int group = 0; group < kBatchBlocks; group += kLanes * kFlight) {
+  alignas(64) uint64_t low[kBlocks];
+  alignas(64) uint64_t high[kBlocks];
+  for (int group = 0; group < kBlocks; group += kLanes * kFlight) {
     Vector c0[kFlight];
     Vector c1[kFlight];
     Vector c2[kFlight];
@@ -70,8 +82,8 @@ template <class Isa>
       __builtin_memcpy(high + group + v * kLanes, &second_pair, sizeof(Vector));
     }
   }
-  Draws draws;
-  for (int i = 0; i < kBatchBlocks; ++i) {
+  Draws<kBlocks> draws;
+  for (int i = 0; i < kBlocks; ++i) {
     draws.at[2 * i] = low[i];
     draws.at[2 * i + 1] = high[i];
   }
@@ -82,7 +94,8 @@ template <class Isa>
 
 struct Bits {
   static constexpr int kPerBlock = 4;
-  [[gnu::always_inline]] static void transform(const Words& words, uint32_t* out, const BitsArgs&) {
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, uint32_t* out, const BitsArgs&) {
     __builtin_memcpy(out, &words, sizeof(words));
   }
 };
@@ -92,9 +105,10 @@ struct Uniform;
 template <>
 struct Uniform<float> {
   static constexpr int kPerBlock = 4;
-  [[gnu::always_inline]] static void transform(const Words& words, float* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, float* out,
                                                const UniformArgs<float>& args) {
-    for (int i = 0; i < kBatchWords; ++i) {
+    for (int i = 0; i < 4 * kBlocks; ++i) {
       const float value = block_math::unit_float(words.at[i]) * args.span + args.from;
       out[i] = value < args.last ? value : args.last;
     }
@@ -103,11 +117,11 @@ struct Uniform<float> {
 template <>
 struct Uniform<double> {
   static constexpr int kPerBlock = 2;
-  [[gnu::always_inline]] static void transform(const Words& words, double* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, double* out,
                                                const UniformArgs<double>& args) {
-    Draws draws;
-    __builtin_memcpy(&draws, &words, sizeof(draws));
-    for (int i = 0; i < kBatchWords / 2; ++i) {
+    const Draws<kBlocks> draws = draws_of(words);
+    for (int i = 0; i < 2 * kBlocks; ++i) {
       const double value = block_math::unit_double(draws.at[i]) * args.span + args.from;
       out[i] = value < args.last ? value : args.last;
     }
@@ -132,9 +146,10 @@ struct Normal;
 template <class Isa>
 struct Normal<Isa, float> {
   static constexpr int kPerBlock = 4;
-  [[gnu::always_inline]] static void transform(const Words& words, float* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, float* out,
                                                const NormalArgs<float>& args) {
-    constexpr int kPairs = kBatchWords / 2;
+    constexpr int kPairs = 2 * kBlocks;
     alignas(64) float radius[kPairs];
     for (int i = 0; i < kPairs; ++i) {
       radius[i] = -2.0F * block_math::log(block_math::open_unit_float(words.at[2 * i]));
@@ -150,16 +165,16 @@ struct Normal<Isa, float> {
 template <class Isa>
 struct Normal<Isa, double> {
   static constexpr int kPerBlock = 2;
-  [[gnu::always_inline]] static void transform(const Words& words, double* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, double* out,
                                                const NormalArgs<double>& args) {
-    Draws draws;
-    __builtin_memcpy(&draws, &words, sizeof(draws));
-    alignas(64) double radius[kBatchBlocks];
-    for (int i = 0; i < kBatchBlocks; ++i) {
+    const Draws<kBlocks> draws = draws_of(words);
+    alignas(64) double radius[kBlocks];
+    for (int i = 0; i < kBlocks; ++i) {
       radius[i] = -2.0 * block_math::log(block_math::open_unit_double(draws.at[2 * i]));
     }
-    square_roots<Isa, typename Isa::Doubles>(radius, kBatchBlocks);
-    for (int i = 0; i < kBatchBlocks; ++i) {
+    square_roots<Isa, typename Isa::Doubles>(radius, kBlocks);
+    for (int i = 0; i < kBlocks; ++i) {
       const auto angle = block_math::sincos_turn(draws.at[2 * i + 1]);
       out[2 * i] = radius[i] * angle.cos * args.std + args.mean;
       out[2 * i + 1] = radius[i] * angle.sin * args.std + args.mean;
@@ -170,10 +185,11 @@ struct Normal<Isa, double> {
 template <class Isa>
 struct LogNormal {
   static constexpr int kPerBlock = 2;
-  [[gnu::always_inline]] static void transform(const Words& words, double* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, double* out,
                                                const NormalArgs<double>& args) {
     Normal<Isa, double>::transform(words, out, args);
-    for (int i = 0; i < kBatchWords / 2; ++i) out[i] = block_math::exp(out[i]);
+    for (int i = 0; i < 2 * kBlocks; ++i) out[i] = block_math::exp(out[i]);
   }
 };
 
@@ -182,9 +198,10 @@ struct Exponential;
 template <>
 struct Exponential<float> {
   static constexpr int kPerBlock = 4;
-  [[gnu::always_inline]] static void transform(const Words& words, float* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, float* out,
                                                const ExponentialArgs<float>& args) {
-    for (int i = 0; i < kBatchWords; ++i) {
+    for (int i = 0; i < 4 * kBlocks; ++i) {
       out[i] = -block_math::log(block_math::open_unit_float(words.at[i])) * args.scale;
     }
   }
@@ -192,11 +209,11 @@ struct Exponential<float> {
 template <>
 struct Exponential<double> {
   static constexpr int kPerBlock = 2;
-  [[gnu::always_inline]] static void transform(const Words& words, double* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, double* out,
                                                const ExponentialArgs<double>& args) {
-    Draws draws;
-    __builtin_memcpy(&draws, &words, sizeof(draws));
-    for (int i = 0; i < kBatchWords / 2; ++i) {
+    const Draws<kBlocks> draws = draws_of(words);
+    for (int i = 0; i < 2 * kBlocks; ++i) {
       out[i] = -block_math::log(block_math::open_unit_double(draws.at[i])) * args.scale;
     }
   }
@@ -205,9 +222,10 @@ struct Exponential<double> {
 template <typename T>
 struct Bernoulli {
   static constexpr int kPerBlock = 4;
-  [[gnu::always_inline]] static void transform(const Words& words, T* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, T* out,
                                                const BernoulliArgs& args) {
-    for (int i = 0; i < kBatchWords; ++i) {
+    for (int i = 0; i < 4 * kBlocks; ++i) {
       out[i] = static_cast<T>(
           static_cast<int32_t>((words.at[i] <= args.last ? 1U : 0U) & args.enabled));
     }
@@ -217,11 +235,11 @@ struct Bernoulli {
 struct Cauchy {
   static constexpr int kPerBlock = 2;
   // median + sigma * tan(pi * (u - 1/2)). The angle is odd, so never at the pole.
-  [[gnu::always_inline]] static void transform(const Words& words, double* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, double* out,
                                                const CauchyArgs& args) {
-    Draws draws;
-    __builtin_memcpy(&draws, &words, sizeof(draws));
-    for (int i = 0; i < kBatchWords / 2; ++i) {
+    const Draws<kBlocks> draws = draws_of(words);
+    for (int i = 0; i < 2 * kBlocks; ++i) {
       const uint64_t angle = ((draws.at[i] >> 1) | 1) - 0x4000000000000000U;
       const auto result = block_math::sincos_turn(angle);
       out[i] = args.median + args.sigma * (result.sin / result.cos);
@@ -231,11 +249,11 @@ struct Cauchy {
 
 struct Geometric {
   static constexpr int kPerBlock = 2;
-  [[gnu::always_inline]] static void transform(const Words& words, double* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, double* out,
                                                const GeometricArgs& args) {
-    Draws draws;
-    __builtin_memcpy(&draws, &words, sizeof(draws));
-    for (int i = 0; i < kBatchWords / 2; ++i) {
+    const Draws<kBlocks> draws = draws_of(words);
+    for (int i = 0; i < 2 * kBlocks; ++i) {
       const double unit = block_math::open_unit_double(draws.at[i]);
       out[i] = __builtin_ceil(block_math::log(unit) / args.log1m_p);
     }
@@ -245,23 +263,23 @@ struct Geometric {
 // The high half of draw * range: bias below range / 2^64.
 struct Integers {
   static constexpr int kPerBlock = 2;
-  [[gnu::always_inline]] static void transform(const Words& words, int64_t* out,
+  template <int kBlocks>
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, int64_t* out,
                                                const IntegerArgs& args) {
-    Draws draws;
-    __builtin_memcpy(&draws, &words, sizeof(draws));
+    const Draws<kBlocks> draws = draws_of(words);
     if (args.range == 0) {
-      for (int i = 0; i < kBatchWords / 2; ++i) {
+      for (int i = 0; i < 2 * kBlocks; ++i) {
         out[i] = static_cast<int64_t>(draws.at[i] + args.base);
       }
     } else if (args.range <= 0xffffffff) {
-      for (int i = 0; i < kBatchWords / 2; ++i) {
+      for (int i = 0; i < 2 * kBlocks; ++i) {
         const uint64_t top = (draws.at[i] >> 32) * args.range;
         const uint64_t carry = ((draws.at[i] & 0xffffffff) * args.range) >> 32;
         out[i] = static_cast<int64_t>(((top + carry) >> 32) + args.base);
       }
     } else {
       using Wide = unsigned __int128;
-      for (int i = 0; i < kBatchWords / 2; ++i) {
+      for (int i = 0; i < 2 * kBlocks; ++i) {
         const Wide product = static_cast<Wide>(draws.at[i]) * args.range;
         out[i] = static_cast<int64_t>(static_cast<uint64_t>(product >> 64) + args.base);
       }
@@ -269,22 +287,29 @@ struct Integers {
   }
 };
 
+template <class Isa, class Distribution, int kBlocks, typename T, typename Args>
+[[gnu::always_inline]] inline void run_batch(T* __restrict out, PhiloxState state, uint64_t block,
+                                             const Args& args) {
+  Words<kBlocks> words;
+  generate<Isa, kBlocks>(state, block, words);
+  Distribution::transform(words, out, args);
+}
+
 template <class Isa, class Distribution, typename T, typename Args>
-void run(T* __restrict out, PhiloxState state, uint64_t first_block, int64_t count,
-         const Args& args) {
-  constexpr int kBatch = Distribution::kPerBlock * kBatchBlocks;
-  int64_t done = 0;
-  for (; count - done >= kBatch; done += kBatch, first_block += kBatchBlocks) {
-    Words words;
-    generate<Isa>(state, first_block, words);
-    Distribution::transform(words, out + done, args);
+void run(T* __restrict out, PhiloxState state, uint64_t block, int64_t count, const Args& args) {
+  constexpr int kPerBlock = Distribution::kPerBlock;
+  constexpr int kBatch = kPerBlock * kBatchBlocks;
+  constexpr int kSmallBatch = kPerBlock * kSmallBatchBlocks;
+  for (; count >= kBatch; count -= kBatch, out += kBatch, block += kBatchBlocks) {
+    run_batch<Isa, Distribution, kBatchBlocks>(out, state, block, args);
   }
-  if (done < count) {
-    Words words;
-    alignas(64) T rest[kBatch];
-    generate<Isa>(state, first_block, words);
-    Distribution::transform(words, rest, args);
-    __builtin_memcpy(out + done, rest, static_cast<size_t>(count - done) * sizeof(T));
+  for (; count >= kSmallBatch; count -= kSmallBatch, out += kSmallBatch, block += kSmallBatchBlocks) {
+    run_batch<Isa, Distribution, kSmallBatchBlocks>(out, state, block, args);
+  }
+  if (count > 0) {
+    alignas(64) T rest[kSmallBatch];
+    run_batch<Isa, Distribution, kSmallBatchBlocks>(static_cast<T*>(rest), state, block, args);
+    __builtin_memcpy(out, rest, static_cast<size_t>(count) * sizeof(T));
   }
 }
 
@@ -306,7 +331,7 @@ void drop(const T* __restrict in, const uint8_t* __restrict mask, T* __restrict 
 template <class Isa>
 void drop_half(const uint16_t* __restrict in, const uint8_t* __restrict mask,
                uint16_t* __restrict out, int64_t count, double scale) {
-  const auto factor = static_cast<float>(scale);
+  const float factor = block_math::from_half(block_math::to_half(static_cast<float>(scale)));
   for (int64_t i = 0; i < count; ++i) {
     out[i] = block_math::to_half(block_math::from_half(in[i]) * static_cast<float>(mask[i]) * factor);
   }
@@ -314,7 +339,7 @@ void drop_half(const uint16_t* __restrict in, const uint8_t* __restrict mask,
 template <class Isa>
 void drop_bfloat16(const uint16_t* __restrict in, const uint8_t* __restrict mask,
                    uint16_t* __restrict out, int64_t count, double scale) {
-  const auto factor = static_cast<float>(scale);
+  const float factor = block_math::from_bfloat16(block_math::to_bfloat16(static_cast<float>(scale)));
   for (int64_t i = 0; i < count; ++i) {
     out[i] = block_math::to_bfloat16(block_math::from_bfloat16(in[i]) * static_cast<float>(mask[i]) *
                                      factor);

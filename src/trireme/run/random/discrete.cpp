@@ -85,8 +85,7 @@ void bernoulli_by_tensor(const TensorBase& self, const TensorBase& p, const Draw
         if (!all_valid) valid.store(false, std::memory_order_relaxed);
       });
   if (!valid) {
-    // ATen's message is that of its check inside the loop, verbatim; so is this.
-    [[maybe_unused]] const double p_in = -1;
+    const double p_in = -1;  // spelt as ATen's check inside its loop, because the message quotes it
     TORCH_CHECK(p_in >= 0 && p_in <= 1);
   }
 }
@@ -251,10 +250,11 @@ void rrelu_with_noise_train(at::Tensor& out, const at::Tensor& self, at::Tensor&
   const at::Tensor negative = at::le(self, 0);
   if (!(lower <= upper)) {
     // ATen checks where it draws: a tensor without elements <= 0 passes.
-    const bool from_to_unused = !negative.any().item<bool>();
-    const double from = lower;
-    const double to = upper;
-    TORCH_CHECK(from_to_unused || from <= to, "Expected from <= to to be true, but got false.");
+    if (negative.any().item<bool>()) {
+      const double from = lower;
+      const double to = upper;
+      TORCH_CHECK(from <= to);  // spelt as ATen's, because the message quotes it
+    }
     noise.fill_(1);
   } else {
     at::Tensor slopes = at::empty(self.sizes(), self.options());

@@ -27,7 +27,7 @@ struct Draw {
 namespace detail {
 
 inline constexpr int64_t kChunk = 1024;  // elements; a multiple of every batch, small enough for L1
-inline constexpr int64_t kGrainChunks = 16;
+inline constexpr int64_t kGrainChunks = 128;  // less is done before another thread has woken up
 
 // out[0, count) = elements [first, first + count) of the stream, from any first.
 template <class Kernel>
