@@ -67,7 +67,9 @@ def run(program: tuple[str, ...], module: bool) -> NoReturn:
 
 def _status() -> dict[str, Any]:
     compiled = trireme._compiled()
-    properties = compiled.device_properties()
+    from trireme.properties import device_properties
+
+    properties = device_properties()
     stats = compiled.memory_stats()
     return {
         "device": trireme.DEVICE,

@@ -14,6 +14,7 @@ import torch
 from trireme import _C, amp, memory, random, streams
 from trireme.device_index import Device, device_index
 from trireme.memory import *  # noqa: F403
+from trireme.properties import device_properties
 from trireme.random import *  # noqa: F403
 from trireme.streams import *  # noqa: F403
 
@@ -174,7 +175,7 @@ class DeviceProperties:
 
 @cache
 def _properties() -> DeviceProperties:
-    properties = _C.device_properties()
+    properties = device_properties()
     return DeviceProperties(
         name=properties["name"],
         total_memory=int(properties["total_memory"]),

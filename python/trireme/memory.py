@@ -8,6 +8,7 @@ from typing import Any
 
 from trireme import _C
 from trireme.device_index import Device, device_index
+from trireme.properties import device_properties
 
 __all__ = [
     "empty_cache",
@@ -104,7 +105,7 @@ def empty_cache() -> None:
 
 
 def _total_memory() -> int:
-    return int(_C.device_properties()["total_memory"])
+    return int(device_properties()["total_memory"])
 
 
 def _available_on_host() -> int | None:
