@@ -5,8 +5,9 @@
 // PyTorch refuses that name to PrivateUse1, and its parser would never get as far. So this small
 // library puts itself in front of the two functions that decide: the parser of device strings, and
 // the name of PrivateUse1. It is loaded with RTLD_GLOBAL before PyTorch, whose calls to them then
-// end here. From then on "cuda" parses to the device and the device prints as "cuda", everywhere: in
-// Python and C++, in files, in TorchScript, without any cost per call. Nothing of PyTorch is linked.
+// end here. From then on "cuda" parses to the device and the device prints as "cuda", everywhere:
+// in Python and C++, in files, in TorchScript, without any cost per call. Nothing of PyTorch is
+// linked.
 
 #include <c10/core/Device.h>
 #include <dlfcn.h>
@@ -68,8 +69,6 @@ Device::Device(const std::string& device_string) : Device(DeviceType::PrivateUse
   }
 }
 
-std::string get_privateuse1_backend(bool lower_case) {
-  return lower_case ? "cuda" : "CUDA";
-}
+std::string get_privateuse1_backend(bool lower_case) { return lower_case ? "cuda" : "CUDA"; }
 
 }  // namespace c10
