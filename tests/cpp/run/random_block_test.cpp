@@ -79,7 +79,8 @@ void expect_same_bits(const char* name, Kernel BlockKernels::*kernel,
   using Value = typename Kernel::Value;
   constexpr int64_t kCount = 100'003;
   std::vector<Value> reference(kCount);
-  (block_kernels_for(Isa::kBaseline)->*kernel).run(reference.data(), kState, kFirstBlock, kCount, args);
+  (block_kernels_for(Isa::kBaseline)->*kernel)
+      .run(reference.data(), kState, kFirstBlock, kCount, args);
   for (const Isa isa : present()) {
     std::vector<Value> values(kCount);
     (block_kernels_for(isa)->*kernel).run(values.data(), kState, kFirstBlock, kCount, args);
@@ -141,7 +142,8 @@ TEST(RandomMath, FloatLogAndSinCos) {
       const float unit = block_math::open_unit_float(w);
       ASSERT_GT(unit, 0.0F);
       ASSERT_LT(unit, 1.0F);
-      log_error = std::max(log_error, ulps(block_math::log(unit), std::log(static_cast<long double>(unit))));
+      log_error = std::max(log_error,
+                           ulps(block_math::log(unit), std::log(static_cast<long double>(unit))));
       const auto angle = block_math::sincos_turn(w);
       const long double exact = static_cast<long double>(w) * (kTwoPi * 0x1p-32L);
       trig_error = std::max(trig_error, ulps(angle.sin, std::sin(exact)));
@@ -167,14 +169,19 @@ TEST(RandomMath, DoubleLogSinCosExp) {
     const double unit = block_math::open_unit_double(draw);
     ASSERT_GT(unit, 0.0);
     ASSERT_LT(unit, 1.0);
-    log_error = std::max(log_error, ulps(block_math::log(unit), std::log(static_cast<long double>(unit))));
+    log_error =
+        std::max(log_error, ulps(block_math::log(unit), std::log(static_cast<long double>(unit))));
     const auto angle = block_math::sincos_turn(draw);
-    const long double exact = static_cast<long double>(static_cast<int64_t>(draw)) * (kTwoPi * 0x1p-64L);
+    const long double exact =
+        static_cast<long double>(static_cast<int64_t>(draw)) * (kTwoPi * 0x1p-64L);
     // Absolute: the reference has 64 bits only.
-    trig_error = std::max(trig_error, static_cast<double>(std::abs(angle.sin - std::sin(exact)) * 0x1p53L));
-    trig_error = std::max(trig_error, static_cast<double>(std::abs(angle.cos - std::cos(exact)) * 0x1p53L));
+    trig_error =
+        std::max(trig_error, static_cast<double>(std::abs(angle.sin - std::sin(exact)) * 0x1p53L));
+    trig_error =
+        std::max(trig_error, static_cast<double>(std::abs(angle.cos - std::cos(exact)) * 0x1p53L));
     const double x = (unit - 0.5) * 1400;
-    exp_error = std::max(exp_error, ulps(block_math::exp(x), std::exp(static_cast<long double>(x))));
+    exp_error =
+        std::max(exp_error, ulps(block_math::exp(x), std::exp(static_cast<long double>(x))));
   }
   RecordProperty("double_log_ulp", std::to_string(log_error));
   RecordProperty("double_sincos_ulp_of_one", std::to_string(trig_error));

@@ -16,9 +16,7 @@ using testing::kolmogorov_smirnov;
 constexpr Draw kDraw{.state = {.seed = 20261122, .offset = 4}};
 constexpr double kKsLimit = 1.95;  // one true sample in 1000 exceeds it
 
-double normal_cdf(double x) {
-  return 0.5 * std::erfc(-x / std::sqrt(2.0));
-}
+double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 
 at::Tensor drawn(int64_t n, at::ScalarType dtype,
                  const std::function<void(at::Tensor&, const Draw&)>& fill) {
@@ -27,16 +25,13 @@ at::Tensor drawn(int64_t n, at::ScalarType dtype,
   return tensor;
 }
 
-double mean_of(const at::Tensor& t) {
-  return t.to(at::kDouble).mean().item<double>();
-}
-double deviation_of(const at::Tensor& t) {
-  return t.to(at::kDouble).std().item<double>();
-}
+double mean_of(const at::Tensor& t) { return t.to(at::kDouble).mean().item<double>(); }
+double deviation_of(const at::Tensor& t) { return t.to(at::kDouble).std().item<double>(); }
 
 TEST(RandomDistribution, Uniform) {
   for (const auto dtype : {at::kFloat, at::kDouble}) {
-    const auto t = drawn(1'000'000, dtype, [](at::Tensor& x, const Draw& d) { random::uniform_(x, -2, 6, d); });
+    const auto t = drawn(1'000'000, dtype,
+                         [](at::Tensor& x, const Draw& d) { random::uniform_(x, -2, 6, d); });
     EXPECT_LT(kolmogorov_smirnov(t, [](double x) { return (x + 2) / 8; }), kKsLimit);
     EXPECT_GE(t.min().item<double>(), -2);
     EXPECT_LT(t.max().item<double>(), 6);
@@ -44,7 +39,8 @@ TEST(RandomDistribution, Uniform) {
     const auto centred = (t - 2).to(at::kDouble);
     for (const int64_t lag : {1, 2, 3, 4, 128}) {
       const double correlation =
-          (centred.narrow(0, 0, 900'000) * centred.narrow(0, lag, 900'000)).mean().item<double>() / (64.0 / 12);
+          (centred.narrow(0, 0, 900'000) * centred.narrow(0, lag, 900'000)).mean().item<double>() /
+          (64.0 / 12);
       EXPECT_LT(std::abs(correlation), 0.004) << lag;
     }
   }
@@ -64,14 +60,16 @@ TEST(RandomDistribution, UniformNeverReachesTheUpperBound) {
         EXPECT_LT(t.max().item<double>(), high) << c10::toString(dtype) << to;
       }
     }
-    const auto same = drawn(100, dtype, [](at::Tensor& x, const Draw& d) { random::uniform_(x, 3, 3, d); });
+    const auto same =
+        drawn(100, dtype, [](at::Tensor& x, const Draw& d) { random::uniform_(x, 3, 3, d); });
     EXPECT_TRUE(same.eq(3).all().item<bool>());
   }
 }
 
 TEST(RandomDistribution, Normal) {
   for (const auto dtype : {at::kFloat, at::kDouble}) {
-    const auto t = drawn(2'000'000, dtype, [](at::Tensor& x, const Draw& d) { random::normal_(x, 1, 3, d); });
+    const auto t =
+        drawn(2'000'000, dtype, [](at::Tensor& x, const Draw& d) { random::normal_(x, 1, 3, d); });
     EXPECT_LT(kolmogorov_smirnov(t, [](double x) { return normal_cdf((x - 1) / 3); }), kKsLimit);
     EXPECT_NEAR(mean_of(t), 1, 0.01);
     EXPECT_NEAR(deviation_of(t), 3, 0.01);
@@ -86,12 +84,14 @@ TEST(RandomDistribution, Normal) {
 
 TEST(RandomDistribution, NormalOfHalvesAndComplex) {
   for (const auto dtype : {at::kHalf, at::kBFloat16}) {
-    const auto t = drawn(500'000, dtype, [](at::Tensor& x, const Draw& d) { random::normal_(x, 0, 1, d); });
+    const auto t =
+        drawn(500'000, dtype, [](at::Tensor& x, const Draw& d) { random::normal_(x, 0, 1, d); });
     EXPECT_NEAR(mean_of(t), 0, 0.01);
     EXPECT_NEAR(deviation_of(t), 1, 0.01);
   }
   for (const auto dtype : {at::kComplexFloat, at::kComplexDouble}) {
-    const auto t = drawn(500'000, dtype, [](at::Tensor& x, const Draw& d) { random::normal_(x, 0, 2, d); });
+    const auto t =
+        drawn(500'000, dtype, [](at::Tensor& x, const Draw& d) { random::normal_(x, 0, 2, d); });
     const auto parts = at::view_as_real(t);
     EXPECT_NEAR(deviation_of(parts.select(1, 0)), std::sqrt(2.0), 0.01);
     EXPECT_NEAR(deviation_of(parts.select(1, 1)), std::sqrt(2.0), 0.01);
@@ -106,13 +106,15 @@ TEST(RandomDistribution, NormalExtremesAreFinite) {
     EXPECT_TRUE(std::isfinite(radius));
     EXPECT_LT(radius, 6.8);
   }
-  const auto t = drawn(10'000'000, at::kFloat, [](at::Tensor& x, const Draw& d) { random::normal_(x, 0, 1, d); });
+  const auto t = drawn(10'000'000, at::kFloat,
+                       [](at::Tensor& x, const Draw& d) { random::normal_(x, 0, 1, d); });
   EXPECT_TRUE(t.isfinite().all().item<bool>());
 }
 
 TEST(RandomDistribution, Exponential) {
   for (const auto dtype : {at::kFloat, at::kDouble}) {
-    const auto t = drawn(1'000'000, dtype, [](at::Tensor& x, const Draw& d) { random::exponential_(x, 0.5, d); });
+    const auto t = drawn(1'000'000, dtype,
+                         [](at::Tensor& x, const Draw& d) { random::exponential_(x, 0.5, d); });
     EXPECT_LT(kolmogorov_smirnov(t, [](double x) { return -std::expm1(-x / 2); }), kKsLimit);
     EXPECT_GT(t.min().item<double>(), 0);
     EXPECT_TRUE(t.isfinite().all().item<bool>());
@@ -125,18 +127,23 @@ TEST(RandomDistribution, Exponential) {
 
 TEST(RandomDistribution, LogNormalAndCauchy) {
   for (const auto dtype : {at::kFloat, at::kDouble}) {
-    const auto log_normal =
-        drawn(500'000, dtype, [](at::Tensor& x, const Draw& d) { random::log_normal_(x, 0.5, 0.7, d); });
-    EXPECT_LT(kolmogorov_smirnov(log_normal, [](double x) { return normal_cdf((std::log(x) - 0.5) / 0.7); }),
+    const auto log_normal = drawn(
+        500'000, dtype, [](at::Tensor& x, const Draw& d) { random::log_normal_(x, 0.5, 0.7, d); });
+    EXPECT_LT(kolmogorov_smirnov(log_normal,
+                                 [](double x) { return normal_cdf((std::log(x) - 0.5) / 0.7); }),
               kKsLimit);
-    const auto cauchy = drawn(500'000, dtype, [](at::Tensor& x, const Draw& d) { random::cauchy_(x, 2, 3, d); });
-    EXPECT_LT(kolmogorov_smirnov(cauchy, [](double x) { return 0.5 + std::atan((x - 2) / 3) / M_PI; }), kKsLimit);
+    const auto cauchy =
+        drawn(500'000, dtype, [](at::Tensor& x, const Draw& d) { random::cauchy_(x, 2, 3, d); });
+    EXPECT_LT(
+        kolmogorov_smirnov(cauchy, [](double x) { return 0.5 + std::atan((x - 2) / 3) / M_PI; }),
+        kKsLimit);
   }
 }
 
 TEST(RandomDistribution, Geometric) {
   for (const double p : {0.01, 0.3, 0.9}) {
-    const auto t = drawn(500'000, at::kLong, [p](at::Tensor& x, const Draw& d) { random::geometric_(x, p, d); });
+    const auto t = drawn(500'000, at::kLong,
+                         [p](at::Tensor& x, const Draw& d) { random::geometric_(x, p, d); });
     EXPECT_GE(t.min().item<int64_t>(), 1);
     EXPECT_NEAR(mean_of(t) * p, 1, 0.01);
     EXPECT_NEAR(deviation_of(t) / std::sqrt((1 - p) / (p * p)), 1, 0.02);
@@ -145,9 +152,11 @@ TEST(RandomDistribution, Geometric) {
 }
 
 TEST(RandomDistribution, BernoulliScalar) {
-  for (const auto dtype : {at::kFloat, at::kDouble, at::kBool, at::kByte, at::kLong, at::kBFloat16}) {
+  for (const auto dtype :
+       {at::kFloat, at::kDouble, at::kBool, at::kByte, at::kLong, at::kBFloat16}) {
     for (const double p : {0.0, 1e-4, 0.25, 0.5, 0.999, 1.0}) {
-      const auto t = drawn(1'000'000, dtype, [p](at::Tensor& x, const Draw& d) { random::bernoulli_(x, p, d); });
+      const auto t = drawn(1'000'000, dtype,
+                           [p](at::Tensor& x, const Draw& d) { random::bernoulli_(x, p, d); });
       EXPECT_NEAR(mean_of(t), p, 4.5 * std::sqrt(p * (1 - p) / 1e6)) << c10::toString(dtype);
       EXPECT_TRUE((t.eq(0) | t.eq(1)).all().item<bool>());
     }
@@ -174,18 +183,21 @@ TEST(RandomDistribution, BernoulliTensor) {
 
 TEST(RandomDistribution, RandomCoversTheDtypesRange) {
   const std::vector<std::pair<at::ScalarType, double>> largest = {
-      {at::kByte, 255},     {at::kChar, 127},      {at::kShort, 32767},      {at::kInt, 2147483647.0},
-      {at::kLong, 0x1p63},  {at::kHalf, 2048},     {at::kBFloat16, 256},     {at::kFloat, 16777216},
+      {at::kByte, 255},      {at::kChar, 127},  {at::kShort, 32767},  {at::kInt, 2147483647.0},
+      {at::kLong, 0x1p63},   {at::kHalf, 2048}, {at::kBFloat16, 256}, {at::kFloat, 16777216},
       {at::kDouble, 0x1p53}, {at::kBool, 1}};
   for (const auto& [dtype, top] : largest) {
     SCOPED_TRACE(c10::toString(dtype));
-    const auto t = drawn(1'000'000, dtype, [](at::Tensor& x, const Draw& d) { random::random_(x, d); }).to(at::kDouble);
+    const auto t = drawn(1'000'000, dtype, [](at::Tensor& x, const Draw& d) {
+                     random::random_(x, d);
+                   }).to(at::kDouble);
     EXPECT_GE(t.min().item<double>(), 0);
     EXPECT_LE(t.max().item<double>(), top);
     if (top > 3000) {
       EXPECT_LT(t.min().item<double>(), top * 1e-4);
       EXPECT_GT(t.max().item<double>(), top * (1 - 1e-4));
-      EXPECT_LT(kolmogorov_smirnov(t, [top = top](double x) { return x / top; }), top > 40000 ? kKsLimit : 2.5);
+      EXPECT_LT(kolmogorov_smirnov(t, [top = top](double x) { return x / top; }),
+                top > 40000 ? kKsLimit : 2.5);
     } else {
       EXPECT_EQ(t.min().item<double>(), 0);
       EXPECT_EQ(t.max().item<double>(), top);
@@ -194,10 +206,12 @@ TEST(RandomDistribution, RandomCoversTheDtypesRange) {
 }
 
 TEST(RandomDistribution, RandomFromTo) {
-  for (const auto dtype : {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16,
-                           at::kFloat, at::kDouble, at::kUInt16, at::kUInt32, at::kUInt64}) {
+  for (const auto dtype :
+       {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16, at::kFloat,
+        at::kDouble, at::kUInt16, at::kUInt32, at::kUInt64}) {
     SCOPED_TRACE(c10::toString(dtype));
-    const auto t = drawn(600'000, dtype, [](at::Tensor& x, const Draw& d) { random::random_(x, 3, 9, d); });
+    const auto t =
+        drawn(600'000, dtype, [](at::Tensor& x, const Draw& d) { random::random_(x, 3, 9, d); });
     const auto counts = at::bincount(t.to(at::kLong), {}, 9).to(at::kDouble);
     EXPECT_EQ(counts.numel(), 9);
     EXPECT_EQ(counts.narrow(0, 0, 3).sum().item<double>(), 0);
@@ -206,7 +220,8 @@ TEST(RandomDistribution, RandomFromTo) {
     EXPECT_LT(chi2, 20.5);  // 5 degrees of freedom, 0.1%
   }
   const auto wide = drawn(200'000, at::kLong, [](at::Tensor& x, const Draw& d) {
-    random::random_(x, std::numeric_limits<int64_t>::min() + 1, std::numeric_limits<int64_t>::max(), d);
+    random::random_(x, std::numeric_limits<int64_t>::min() + 1, std::numeric_limits<int64_t>::max(),
+                    d);
   });
   EXPECT_LT(kolmogorov_smirnov(wide, [](double x) { return (x + 0x1p63) * 0x1p-64; }), kKsLimit);
   const auto full = drawn(200'000, at::kLong, [](at::Tensor& x, const Draw& d) {
@@ -250,7 +265,8 @@ TEST(RandomDistribution, MultinomialRace) {
   at::Tensor one = at::empty({0}, at::kLong);
   random::multinomial_race(one, weights.expand({100'000, 4}), 1, false, kDraw);
   const auto rates = at::bincount(one.flatten(), {}, 4).to(at::kDouble) / 100'000;
-  EXPECT_TRUE(at::allclose(rates, at::tensor({0.1, 0.0, 0.3, 0.6}, at::kDouble), 0, 0.006)) << rates;
+  EXPECT_TRUE(at::allclose(rates, at::tensor({0.1, 0.0, 0.3, 0.6}, at::kDouble), 0, 0.006))
+      << rates;
   at::Tensor three = at::empty({0}, at::kLong);
   random::multinomial_race(three, weights.expand({1000, 4}), 3, false, kDraw);
   EXPECT_EQ(three.sizes(), (at::IntArrayRef{1000, 3}));

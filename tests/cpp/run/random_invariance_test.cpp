@@ -20,8 +20,9 @@ struct Filler {
 };
 
 const std::vector<at::ScalarType> kFloats = {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16};
-const std::vector<at::ScalarType> kAll = {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16, at::kByte,
-                                          at::kChar,  at::kShort,  at::kInt,  at::kLong};
+const std::vector<at::ScalarType> kAll = {at::kFloat,    at::kDouble, at::kHalf,
+                                          at::kBFloat16, at::kByte,   at::kChar,
+                                          at::kShort,    at::kInt,    at::kLong};
 
 at::Tensor probabilities(const at::Tensor& like, const Draw& draw) {
   // A function of the logical index, so that a piece of the tensor has the same ones.
@@ -35,8 +36,10 @@ std::vector<Filler> fillers() {
   return {
       {"uniform", kFloats, [](at::Tensor& t, const Draw& d) { random::uniform_(t, -1.5, 2.5, d); }},
       {"normal", kFloats, [](at::Tensor& t, const Draw& d) { random::normal_(t, 0.5, 2, d); }},
-      {"log_normal", kFloats, [](at::Tensor& t, const Draw& d) { random::log_normal_(t, 0.5, 1, d); }},
-      {"exponential", kFloats, [](at::Tensor& t, const Draw& d) { random::exponential_(t, 1.5, d); }},
+      {"log_normal", kFloats,
+       [](at::Tensor& t, const Draw& d) { random::log_normal_(t, 0.5, 1, d); }},
+      {"exponential", kFloats,
+       [](at::Tensor& t, const Draw& d) { random::exponential_(t, 1.5, d); }},
       {"cauchy", kFloats, [](at::Tensor& t, const Draw& d) { random::cauchy_(t, 1, 2, d); }},
       {"geometric", kAll, [](at::Tensor& t, const Draw& d) { random::geometric_(t, 0.3, d); }},
       {"bernoulli", with_bool, [](at::Tensor& t, const Draw& d) { random::bernoulli_(t, 0.3, d); }},
@@ -48,8 +51,11 @@ std::vector<Filler> fillers() {
        }},
       {"random", with_bool, [](at::Tensor& t, const Draw& d) { random::random_(t, d); }},
       {"random from to", kAll, [](at::Tensor& t, const Draw& d) { random::random_(t, 3, 97, d); }},
-      {"random wide", {at::kLong, at::kDouble},
-       [](at::Tensor& t, const Draw& d) { random::random_(t, -(int64_t{1} << 40), int64_t{1} << 50, d); }},
+      {"random wide",
+       {at::kLong, at::kDouble},
+       [](at::Tensor& t, const Draw& d) {
+         random::random_(t, -(int64_t{1} << 40), int64_t{1} << 50, d);
+       }},
   };
 }
 
@@ -112,7 +118,8 @@ TEST_F(RandomInvariance, SizesOnly) {
   for_each([](const Filler& filler, at::ScalarType dtype) {
     const at::Tensor long_one = contiguous(filler, dtype, {5000});
     for (const int64_t size : {1, 2, 3, 4, 5, 31, 127, 128, 129, 1000, 1024, 1025}) {
-      EXPECT_TRUE(same_bits(long_one.narrow(0, 0, size), contiguous(filler, dtype, {size}))) << size;
+      EXPECT_TRUE(same_bits(long_one.narrow(0, 0, size), contiguous(filler, dtype, {size})))
+          << size;
     }
   });
 }
@@ -134,8 +141,8 @@ TEST_F(RandomInvariance, StateMatters) {
   for_each([](const Filler& filler, at::ScalarType dtype) {
     const at::Tensor base = contiguous(filler, dtype, {1000});
     const uint64_t high = uint64_t{1} << 32;
-    for (const PhiloxState state : {PhiloxState{7, 16}, PhiloxState{8, 12}, PhiloxState{7 + high, 12},
-                                    PhiloxState{7, 12 + high}}) {
+    for (const PhiloxState state : {PhiloxState{7, 16}, PhiloxState{8, 12},
+                                    PhiloxState{7 + high, 12}, PhiloxState{7, 12 + high}}) {
       EXPECT_FALSE(same_bits(base, contiguous(filler, dtype, {1000}, {.state = state})));
     }
     EXPECT_TRUE(same_bits(base, contiguous(filler, dtype, {1000})));

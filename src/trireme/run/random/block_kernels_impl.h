@@ -95,7 +95,8 @@ template <class Isa, int kBlocks>
 struct Bits {
   static constexpr int kPerBlock = 4;
   template <int kBlocks>
-  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, uint32_t* out, const BitsArgs&) {
+  [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, uint32_t* out,
+                                               const BitsArgs&) {
     __builtin_memcpy(out, &words, sizeof(words));
   }
 };
@@ -226,8 +227,8 @@ struct Bernoulli {
   [[gnu::always_inline]] static void transform(const Words<kBlocks>& words, T* out,
                                                const BernoulliArgs& args) {
     for (int i = 0; i < 4 * kBlocks; ++i) {
-      out[i] = static_cast<T>(
-          static_cast<int32_t>((words.at[i] <= args.last ? 1U : 0U) & args.enabled));
+      out[i] =
+          static_cast<T>(static_cast<int32_t>((words.at[i] <= args.last ? 1U : 0U) & args.enabled));
     }
   }
 };
@@ -303,7 +304,8 @@ void run(T* __restrict out, PhiloxState state, uint64_t block, int64_t count, co
   for (; count >= kBatch; count -= kBatch, out += kBatch, block += kBatchBlocks) {
     run_batch<Isa, Distribution, kBatchBlocks>(out, state, block, args);
   }
-  for (; count >= kSmallBatch; count -= kSmallBatch, out += kSmallBatch, block += kSmallBatchBlocks) {
+  for (; count >= kSmallBatch;
+       count -= kSmallBatch, out += kSmallBatch, block += kSmallBatchBlocks) {
     run_batch<Isa, Distribution, kSmallBatchBlocks>(out, state, block, args);
   }
   if (count > 0) {
@@ -333,16 +335,18 @@ void drop_half(const uint16_t* __restrict in, const uint8_t* __restrict mask,
                uint16_t* __restrict out, int64_t count, double scale) {
   const float factor = block_math::from_half(block_math::to_half(static_cast<float>(scale)));
   for (int64_t i = 0; i < count; ++i) {
-    out[i] = block_math::to_half(block_math::from_half(in[i]) * static_cast<float>(mask[i]) * factor);
+    out[i] =
+        block_math::to_half(block_math::from_half(in[i]) * static_cast<float>(mask[i]) * factor);
   }
 }
 template <class Isa>
 void drop_bfloat16(const uint16_t* __restrict in, const uint8_t* __restrict mask,
                    uint16_t* __restrict out, int64_t count, double scale) {
-  const float factor = block_math::from_bfloat16(block_math::to_bfloat16(static_cast<float>(scale)));
+  const float factor =
+      block_math::from_bfloat16(block_math::to_bfloat16(static_cast<float>(scale)));
   for (int64_t i = 0; i < count; ++i) {
-    out[i] = block_math::to_bfloat16(block_math::from_bfloat16(in[i]) * static_cast<float>(mask[i]) *
-                                     factor);
+    out[i] = block_math::to_bfloat16(block_math::from_bfloat16(in[i]) *
+                                     static_cast<float>(mask[i]) * factor);
   }
 }
 

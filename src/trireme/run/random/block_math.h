@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementary functions for the random kernels, written so that g++ vectorises loops over them and so
-// that every CPU computes the same bits: basic arithmetic and sqrt only, never contracted into fma.
-// Coefficients: float as in Cephes (S. Moshier), double as in fdlibm (Sun Microsystems).
+// Elementary functions for the random kernels, written so that g++ vectorises loops over them and
+// so that every CPU computes the same bits: basic arithmetic and sqrt only, never contracted into
+// fma. Coefficients: float as in Cephes (S. Moshier), double as in fdlibm (Sun Microsystems).
 // Errors, measured by random_math_test.cpp: float <= 2 ulp, double <= 2 ulp on the domains used.
 #pragma once
 
@@ -113,13 +113,13 @@ inline constexpr uint64_t kTwo52Bits = 0x4330000000000000;  // the bits of 2^52
   const double w = z * z;
   const double even = w * (3.999999999940941908e-01 +
                            w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-  const double odd =
-      z * (6.666666666666735130e-01 +
-           w * (2.857142874366239149e-01 +
-                w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
+  const double odd = z * (6.666666666666735130e-01 +
+                          w * (2.857142874366239149e-01 +
+                               w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
   const double half_square = 0.5 * f * f;
   return exponent * 6.93147180369123816490e-01 -
-         ((half_square - (s * (half_square + (even + odd)) + exponent * 1.90821492927058770002e-10)) -
+         ((half_square -
+           (s * (half_square + (even + odd)) + exponent * 1.90821492927058770002e-10)) -
           f);
 }
 
@@ -129,8 +129,8 @@ inline constexpr uint64_t kTwo52Bits = 0x4330000000000000;  // the bits of 2^52
   const uint64_t rest = angle - (quadrant << 62);  // in [-2^61, 2^61)
   // Biased to [0, 2^62), converted in two exact halves and unbiased: one rounding.
   const uint64_t biased = rest + 0x2000000000000000U;
-  const double fraction = (to_double52(biased >> 32) - 0x1p29) * 0x1p32 +
-                          to_double52(biased & 0xffffffff);
+  const double fraction =
+      (to_double52(biased >> 32) - 0x1p29) * 0x1p32 + to_double52(biased & 0xffffffff);
   const double x = fraction * (6.283185307179586477 * 0x1p-64);
   const double z = x * x;
   double s = 1.58969099521155010221e-10;
@@ -207,9 +207,9 @@ inline constexpr uint64_t kTwo52Bits = 0x4330000000000000;  // the bits of 2^52
   const uint32_t sign = bits & 0x80000000;
   const uint32_t magnitude = bits ^ sign;
   const uint32_t large = magnitude > kInfinity ? 0x7e00U : 0x7c00U;
-  const uint32_t subnormal =
-      __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, magnitude) + __builtin_bit_cast(float, kMagic)) -
-      kMagic;
+  const uint32_t subnormal = __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, magnitude) +
+                                                              __builtin_bit_cast(float, kMagic)) -
+                             kMagic;
   const uint32_t normal = (magnitude - ((127U - 15) << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
   const uint32_t small = magnitude < (113U << 23) ? subnormal : normal;
   return static_cast<uint16_t>((magnitude >= kHalfMax ? large : small) | (sign >> 16));
@@ -220,7 +220,8 @@ inline constexpr uint64_t kTwo52Bits = 0x4330000000000000;  // the bits of 2^52
   const uint32_t bits = (half & 0x7fffU) << 13;
   const uint32_t exponent = bits & kExponent;
   const uint32_t based = bits + ((127U - 15) << 23);
-  const float subnormal = __builtin_bit_cast(float, based + (1U << 23)) - __builtin_bit_cast(float, 113U << 23);
+  const float subnormal =
+      __builtin_bit_cast(float, based + (1U << 23)) - __builtin_bit_cast(float, 113U << 23);
   const uint32_t special = based + ((128U - 16) << 23);
   const uint32_t normal = exponent == kExponent ? special : based;
   const uint32_t magnitude = exponent == 0 ? __builtin_bit_cast(uint32_t, subnormal) : normal;

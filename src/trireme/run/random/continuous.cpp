@@ -87,11 +87,10 @@ struct NormalFill {
 template <typename>
 struct LogNormalFill {
   void operator()(TensorIteratorBase& iter, double mean, double std, OptionalGenerator) const {
-    AT_DISPATCH_FLOATING_TYPES_AND2(
-        at::kHalf, at::kBFloat16, iter.dtype(), "log_normal_cpu", [&] {
-          fill<scalar_t>(iter.tensor_base(0), DrawScope::current(), block_kernels().log_normal,
-                         {.mean = mean, .std = std});
-        });
+    AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, iter.dtype(), "log_normal_cpu", [&] {
+      fill<scalar_t>(iter.tensor_base(0), DrawScope::current(), block_kernels().log_normal,
+                     {.mean = mean, .std = std});
+    });
   }
 };
 
@@ -104,15 +103,14 @@ struct ExponentialFill {
                 iter.dtype());
     const TensorBase& out = iter.tensor_base(0);
     const Draw& draw = DrawScope::current();
-    AT_DISPATCH_FLOATING_TYPES_AND2(
-        at::kHalf, at::kBFloat16, iter.dtype(), "exponential_cpu", [&] {
-          if constexpr (is_double<scalar_t>) {
-            fill<scalar_t>(out, draw, block_kernels().exponential_double, {.scale = 1.0 / lambda});
-          } else {
-            fill<scalar_t>(out, draw, block_kernels().exponential_float,
-                           {.scale = static_cast<float>(1.0 / lambda)});
-          }
-        });
+    AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, iter.dtype(), "exponential_cpu", [&] {
+      if constexpr (is_double<scalar_t>) {
+        fill<scalar_t>(out, draw, block_kernels().exponential_double, {.scale = 1.0 / lambda});
+      } else {
+        fill<scalar_t>(out, draw, block_kernels().exponential_float,
+                       {.scale = static_cast<float>(1.0 / lambda)});
+      }
+    });
   }
 };
 

@@ -49,11 +49,10 @@ using Storage = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
 // One chunk of p in logical order, as P.
 template <typename P, typename From>
 void load_chunk(const LogicalView& view, const From* data, int64_t first, int64_t count, P* out) {
-  view.visit_runs(first, count,
-                  [&](int64_t offset, int64_t stride, int64_t run, int64_t position) {
-                    const From* in = data + offset;
-                    for (int64_t i = 0; i < run; ++i) out[position + i] = static_cast<P>(in[i * stride]);
-                  });
+  view.visit_runs(first, count, [&](int64_t offset, int64_t stride, int64_t run, int64_t position) {
+    const From* in = data + offset;
+    for (int64_t i = 0; i < run; ++i) out[position + i] = static_cast<P>(in[i * stride]);
+  });
 }
 
 // self = (a uniform of type P) < p, with p of dtype From.
@@ -159,8 +158,7 @@ struct RandomFromToFill {
     AT_DISPATCH_ALL_TYPES_AND(
         at::kBFloat16, iter.dtype(), "random_full_64_bits_range_kernel_cpu", [&] {
           if constexpr (std::is_same_v<scalar_t, int64_t> || std::is_same_v<scalar_t, double> ||
-                        std::is_same_v<scalar_t, float> ||
-                        std::is_same_v<scalar_t, at::BFloat16>) {
+                        std::is_same_v<scalar_t, float> || std::is_same_v<scalar_t, at::BFloat16>) {
             fill<scalar_t>(iter.tensor_base(0), DrawScope::current(), block_kernels().integers,
                            {.range = 0, .base = 0});
           } else {
@@ -182,7 +180,8 @@ void drop_contiguous(const at::Tensor& input, const at::Tensor& mask, const at::
   auto* out = static_cast<T*>(output.mutable_data_ptr());
   detail::for_chunks(input.numel(), [&](int64_t first, int64_t count) {
     detail::draw_elements(block_kernels().bernoulli_byte, args, draw.state,
-                          draw.first_index + static_cast<uint64_t>(first), count, mask_data + first);
+                          draw.first_index + static_cast<uint64_t>(first), count,
+                          mask_data + first);
     drop(in + first, mask_data + first, out + first, count, scale);
   });
 }
@@ -225,8 +224,8 @@ std::tuple<at::Tensor, at::Tensor> native_dropout(const at::Tensor& input, doubl
   const double scale = keep == 0 ? 0.0 : 1.0 / keep;
   at::Tensor mask = at::empty_like(input, mask_options);
   const at::ScalarType dtype = input.scalar_type();
-  const bool fused = dtype == at::kFloat || dtype == at::kDouble || dtype == at::kHalf ||
-                     dtype == at::kBFloat16;
+  const bool fused =
+      dtype == at::kFloat || dtype == at::kDouble || dtype == at::kHalf || dtype == at::kBFloat16;
   if (!fused || !input.is_contiguous() || !mask.is_contiguous()) {
     bernoulli_(mask, keep, draw);
     return {input.mul(mask).mul_(scale), mask};
@@ -278,8 +277,8 @@ void randperm(at::Tensor& out, const Draw& draw) {
       for (int64_t k = 0; k < count; ++k) {
         const int64_t i = first + k;
         using Wide = unsigned __int128;
-        const Wide product = static_cast<Wide>(static_cast<uint64_t>(draws[k])) *
-                             static_cast<uint64_t>(n - i);
+        const Wide product =
+            static_cast<Wide>(static_cast<uint64_t>(draws[k])) * static_cast<uint64_t>(n - i);
         std::swap(data[i], data[i + static_cast<int64_t>(product >> 64)]);
       }
     }

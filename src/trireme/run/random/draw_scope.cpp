@@ -9,13 +9,9 @@ namespace {
 thread_local const Draw* current_draw = nullptr;
 }  // namespace
 
-DrawScope::DrawScope(const Draw& draw) : outer_(current_draw) {
-  current_draw = &draw;
-}
+DrawScope::DrawScope(const Draw& draw) : outer_(current_draw) { current_draw = &draw; }
 
-DrawScope::~DrawScope() {
-  current_draw = outer_;
-}
+DrawScope::~DrawScope() { current_draw = outer_; }
 
 const Draw& DrawScope::current() {
   TORCH_INTERNAL_ASSERT(current_draw != nullptr, "a random kernel ran outside of a random call");

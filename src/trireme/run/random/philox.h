@@ -52,18 +52,14 @@ constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::array<uint32_t, 2> ke
   return counter;
 }
 
-constexpr uint32_t low_word(uint64_t value) {
-  return static_cast<uint32_t>(value);
-}
-constexpr uint32_t high_word(uint64_t value) {
-  return static_cast<uint32_t>(value >> 32);
-}
+constexpr uint32_t low_word(uint64_t value) { return static_cast<uint32_t>(value); }
+constexpr uint32_t high_word(uint64_t value) { return static_cast<uint32_t>(value >> 32); }
 
 // Block `index` of the stream of one call.
 constexpr PhiloxBlock block(PhiloxState state, uint64_t index) {
-  return philox4x32({low_word(index), high_word(index), low_word(state.offset),
-                     high_word(state.offset)},
-                    {low_word(state.seed), high_word(state.seed)});
+  return philox4x32(
+      {low_word(index), high_word(index), low_word(state.offset), high_word(state.offset)},
+      {low_word(state.seed), high_word(state.seed)});
 }
 
 // Element draws, one at a time: the definition the bulk kernels are tested against.
