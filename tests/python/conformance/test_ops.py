@@ -119,16 +119,16 @@ def attempt(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
         return None, error
 
 
-def place(inputs: Any, target: torch.device, fill: Any = None) -> Any:
-    """Inputs on the target; a `device` keyword follows."""
-    copied = Copier(target, fill)(inputs)
-
-    def follow(tree: Any) -> Any:
-        if isinstance(tree, dict) and "device" in tree:
-            tree = {**tree, "device": target}
-        return tree
-
-    return tuple(follow(part) for part in copied)
+def place(inputs: Any, target: torch.device, fill: Any = None, host_args: bool = False) -> Any:
+    """Inputs on the target; devices among the arguments follow."""
+    copier = Copier(target, fill)
+    value, args, kwargs = copier(inputs)
+    if host_args:  # an argument that has to lie on the CPU on every device
+        args = Copier("cpu", fill)(inputs[1])
+    args = tuple(target if isinstance(a, str) and a == "cpu" else a for a in args)
+    if "device" in kwargs:
+        kwargs = {**kwargs, "device": target}
+    return value, args, kwargs
 
 
 def execute(function: Any, inputs: Any, target: torch.device) -> tuple[Any, Exception | None]:
@@ -143,11 +143,13 @@ def execute(function: Any, inputs: Any, target: torch.device) -> tuple[Any, Exce
     return attempt(with_default)
 
 
-def issue(function: Any, sample: Any, label: str, fill: Any = None) -> Run:
+def issue(
+    function: Any, sample: Any, label: str, fill: Any = None, host_args: bool = False
+) -> Run:
     run = Run(label)
     given = (sample.input, sample.args, sample.kwargs)
     run.expected_inputs = place(given, torch.device("cpu"), fill)
-    run.actual_inputs = place(given, DEVICE, fill)
+    run.actual_inputs = place(given, DEVICE, fill, host_args)
     torch.default_generator.manual_seed(0)
     run.expected, run.cpu_error = execute(function, run.expected_inputs, torch.device("cpu"))
     torch.default_generator.manual_seed(0)
@@ -177,7 +179,12 @@ def check(run: Run, values: bool | str, late: bool) -> str | None:
         why = compare_tree(run.expected, run.actual, target, values)
         if why:
             return why
-        why = compare_tree(run.expected_inputs[:2], run.actual_inputs[:2], DEVICE, values)
+        for left, right in zip(run.expected_inputs, run.actual_inputs, strict=True):
+            found = tensors_of(right)
+            where = found[0].device if found else DEVICE
+            why = compare_tree(left, right, where, values) if found else None
+            if why:
+                break
         if why:
             return f"inputs after the call: {why}"
     except Exception as error:
@@ -232,11 +239,12 @@ def test_forward(op: Any, dtype: torch.dtype) -> None:
     values = how_values(name, dtype)
     late = skips.find("late", name, dtype) is not None
     fresh = skips.find("fresh", name, dtype) is None
+    host = skips.find("host arguments", name, dtype) is not None
     runs = []
     for label, sample in samples_of(op, dtype, grad=False):
-        runs.append(issue(op, sample, label))
+        runs.append(issue(op, sample, label, None, host))
         if fresh:  # the same geometry again: metadata now comes from the cache, values differ
-            again = issue(op, sample, f"{label}, other values", fresh_values)
+            again = issue(op, sample, f"{label}, other values", fresh_values, host)
             if again.cpu_error is None:
                 runs.append(again)
         if not values and runs[-1].cpu_error is None:
@@ -352,7 +360,8 @@ def backward_difference(op: Any, sample: Any, values: bool | str, fill: Any) -> 
     if expected[1] is None:
         return "not on CPU"
     torch.default_generator.manual_seed(0)
-    actual = gradients(op, sample, place(given, DEVICE, fill), DEVICE)
+    host = skips.find("host arguments", full_name(op)) is not None
+    actual = gradients(op, sample, place(given, DEVICE, fill, host), DEVICE)
     if actual[2] is not None:
         return f"the device raises {describe(actual[2])}"
     if actual[1] is None:
