@@ -67,7 +67,10 @@ def counters() -> dict[str, int]:
     return counts
 
 
-def replay(path: str | PathLike[str]) -> dict[str, Any]:
-    """Executes a recording (``TRIREME_RECORD=FILE``) and compares every value that was read."""
-    result: dict[str, Any] = _compiled().replay(str(path))
+def replay(path: str | PathLike[str], partial: bool = False) -> dict[str, Any]:
+    """Executes a recording (``TRIREME_RECORD=FILE``) and compares every value that was read.
+
+    `partial` accepts a recording that was cut off, and executes what there is.
+    """
+    result: dict[str, Any] = _compiled().replay(str(path), partial=partial)
     return result

@@ -120,14 +120,15 @@ def _fail(error: Exception) -> NoReturn:
 
 
 @main.command()
+@click.option("--partial", is_flag=True, help="Accept a recording that was cut off.")
 @click.argument("file", type=click.Path(path_type=Path))
-def replay(file: Path) -> None:
+def replay(file: Path, partial: bool) -> None:
     """Run a recording again, without its program, and compare every value that was read.
 
     Exit status: 0 if all are equal bit for bit, 1 if any differs, 2 if FILE cannot be read.
     """
     try:
-        result = trireme.replay(file)
+        result = trireme.replay(file, partial=partial)
     except (OSError, RuntimeError, ValueError) as error:
         _fail(error)
     equal, line = describe_replay(result)
@@ -137,13 +138,16 @@ def replay(file: Path) -> None:
 
 def describe_replay(result: dict[str, Any]) -> tuple[bool, str]:
     """Whether all values were equal, and one line that says so."""
-    calls, values = result.get("calls", 0), result.get("values", 0)
-    mismatches = int(result.get("mismatches", 0))
-    if mismatches == 0:
-        return True, f"equal: {values} values read, {calls} calls"
-    first = result.get("first_mismatch", "")
-    where = f"; first: {first}" if first else ""
-    return False, f"different: {mismatches} of {values} values read, {calls} calls{where}"
+    counts = f"{result['reads']} values read, {result['calls']} calls"
+    end = "" if result["complete"] else "; the recording was cut off"
+    different = result["mismatch_count"]
+    if different == 0:
+        return True, f"equal: {counts}{end}"
+    line = f"different: {different} of {counts}{end}"
+    for first in result["mismatches"][:1]:
+        line += f"; first: {first['what']}, read at {first['where']}, "
+        line += f"written by {first['op']} at {first['issued']}"
+    return False, line + (f" ({result['note']})" if result["note"] else "")
 
 
 @main.command()

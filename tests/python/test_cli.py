@@ -168,13 +168,41 @@ def test_replay_of_what_cannot_be_read(recording: Path, tmp_path: Path) -> None:
         assert done.stderr.startswith("trireme: ")
 
 
+def test_replay_of_a_cut_recording_when_told_so(recording: Path) -> None:
+    recording.write_bytes(recording.read_bytes()[:-1])
+    assert command("replay", str(recording)).returncode == 2
+    done = command("replay", "--partial", str(recording))
+    assert done.returncode == 0, done.stderr
+    assert "cut off" in done.stdout
+
+
 def test_replay_report() -> None:
-    assert describe_replay({"calls": 9, "values": 3, "mismatches": 0})[0]
-    equal, line = describe_replay(
-        {"calls": 9, "values": 3, "mismatches": 1, "first_mismatch": "value 2 (train.py:7)"}
+    equal = {
+        "calls": 9,
+        "reads": 3,
+        "compared_bytes": 12,
+        "mismatch_count": 0,
+        "mismatches": [],
+        "failed_calls": 0,
+        "complete": True,
+        "note": "",
+    }
+    assert describe_replay(equal) == (True, "equal: 3 values read, 9 calls")
+    assert "cut off" in describe_replay({**equal, "complete": False})[1]
+    first = {
+        "read": 2,
+        "call": 7,
+        "op": "aten::mm",
+        "issued": "train.py:7",
+        "where": "train.py:9",
+        "what": "1 of 4 elements differ",
+    }
+    different = {**equal, "mismatch_count": 1, "mismatches": [first], "note": "another processor"}
+    assert describe_replay(different) == (
+        False,
+        "different: 1 of 3 values read, 9 calls; first: 1 of 4 elements differ, read at train.py:9, "
+        "written by aten::mm at train.py:7 (another processor)",
     )
-    assert not equal
-    assert line == "different: 1 of 3 values read, 9 calls; first: value 2 (train.py:7)"
 
 
 def test_explain(recording: Path) -> None:
