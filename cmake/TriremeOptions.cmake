@@ -51,3 +51,10 @@ if(TRIREME_SANITIZER)
     add_compile_options(-Wno-tsan)  # "atomic_thread_fence is not supported": torch's headers use it
   endif()
 endif()
+
+# What a program or module links beside the rooms in a sanitizer build.
+add_library(trireme_sanitizer INTERFACE)
+if(TRIREME_SANITIZER MATCHES "thread")
+  target_sources(trireme_sanitizer INTERFACE "${CMAKE_SOURCE_DIR}/tests/cpp/tsan_openmp.cpp")
+  target_link_libraries(trireme_sanitizer INTERFACE ${CMAKE_DL_LIBS})
+endif()

@@ -30,6 +30,7 @@ HEAVY = re.compile(r"#include <(ATen/ATen|torch/(library|torch|all|extension))\.
 SHARING = {"record", "run", "device"}
 EXTRA = ["-fno-openmp", "-Wno-error", "-Wno-unknown-pragmas"]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trireme" / "tidy"
+CHECKS = [ROOT / ".clang-tidy", ROOT / "tests" / "cpp" / ".clang-tidy"]
 KEEP_DAYS = 30
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
@@ -109,7 +110,7 @@ def main() -> int:
     build = arguments.build.resolve()
 
     tool = subprocess.run([TIDY, "--version"], capture_output=True, text=True, check=True).stdout
-    common = f"{tool}{version('torch')}".encode() + (ROOT / ".clang-tidy").read_bytes()
+    common = f"{tool}{version('torch')}".encode() + b"".join(path.read_bytes() for path in CHECKS)
     CACHE.mkdir(parents=True, exist_ok=True)
     for old in CACHE.iterdir():
         if time.time() - old.stat().st_mtime > KEEP_DAYS * 86400:
