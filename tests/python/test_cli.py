@@ -195,12 +195,12 @@ def test_replay_report() -> None:
         "op": "aten::mm",
         "issued": "train.py:7",
         "where": "train.py:9",
-        "what": "1 of 4 elements differ",
+        "what": "1 of 4 differ",
     }
     different = {**equal, "mismatch_count": 1, "mismatches": [first], "note": "another processor"}
     assert describe_replay(different) == (
         False,
-        "different: 1 of 3 values read, 9 calls; first: 1 of 4 elements differ, read at train.py:9, "
+        "different: 1 of 3 values read, 9 calls; first: 1 of 4 differ, read at train.py:9, "
         "written by aten::mm at train.py:7 (another processor)",
     )
 
