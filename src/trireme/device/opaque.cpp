@@ -36,9 +36,12 @@ at::Tensor dense_to_host(const at::Tensor& tensor) {
   record::recorder().wait_for_data(*storage);
   const record::Geometry geometry = record::geometry_of(*tensor.unsafeGetTensorImpl());
   at::Tensor host = run::host_tensor(*storage, geometry, geometry.offset);
-  record::recorder().tell([&](record::Observer& observer) {
-    observer.read(*storage, geometry, geometry.offset, host);
-  });
+  if (record::recorder().observed()) {
+    const record::SiteId site = record::current_site();  // before the lock: it may need the GIL
+    record::recorder().tell([&](record::Observer& observer) {
+      observer.read(*storage, geometry, geometry.offset, host, site);
+    });
+  }
   return host;
 }
 
@@ -200,10 +203,13 @@ class OpaqueCall {
       device.unsafe_storage().unsafeGetStorageImpl()->set_nbytes(nbytes);
     }
     const record::Geometry geometry = record::geometry_of(host);
-    record::recorder().tell([&](record::Observer& observer) {
-      if (nbytes > 0) observer.resized(storage, nbytes);
-      observer.entered(storage, geometry, geometry.offset, pair.host);
-    });
+    if (record::recorder().observed()) {
+      const record::SiteId site = record::current_site();
+      record::recorder().tell([&](record::Observer& observer) {
+        observer.resized(storage, nbytes);
+        observer.entered(storage, geometry, geometry.offset, pair.host, site);
+      });
+    }
     if (device.sizes() != host.sizes() || device.strides() != host.strides() ||
         device.storage_offset() != host.storage_offset()) {
       device.set_sizes_and_strides(host.sizes(), host.strides(), host.storage_offset());

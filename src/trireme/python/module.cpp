@@ -53,6 +53,7 @@ std::optional<std::string> shutdown(bool abandon) {
   {
     const py::gil_scoped_release unlocked;
     run::stop_executor(abandon);
+    finish_recording();
     if (const auto error = record::recorder().unreported_error()) {
       unseen = error->op + " at " + error->where + ": " + error->message;
     }
@@ -66,6 +67,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   device::register_device();
   install_wait_hooks();
   install_call_sites();
+  add_stream_bindings(m);
 
   m.def("synchronize", [] { record::recorder().synchronize(); }, py::call_guard<py::gil_scoped_release>());
   m.def("is_in_bad_fork", &run::in_bad_fork);

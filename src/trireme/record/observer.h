@@ -36,12 +36,12 @@ class Observer {
   virtual void released(const VirtualStorage& storage) = 0;
   // Data entered the device: `host` (a CPU tensor of the geometry) is what the elements at geometry and offset are now.
   virtual void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
-                       const at::Tensor& host) = 0;
+                       const at::Tensor& host, SiteId site) = 0;
   // The storage is `nbytes` large from here on.
   virtual void resized(const VirtualStorage& storage, size_t nbytes) = 0;
   // The program read these elements, and got `host`.
   virtual void read(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
-                    const at::Tensor& host) = 0;
+                    const at::Tensor& host, SiteId site) = 0;
 };
 
 }  // namespace trireme::record

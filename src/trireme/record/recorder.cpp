@@ -322,9 +322,12 @@ at::Tensor Recorder::adopt_dense(const at::Tensor& host) {
   const c10::Storage storage = make_storage(host.storage().nbytes());
   virtual_storage(*storage.unsafeGetStorageImpl())->memory = host.storage();
   const Geometry geometry = geometry_of(*host.unsafeGetTensorImpl());
-  tell([&](Observer& observer) {
-    observer.entered(*virtual_storage(*storage.unsafeGetStorageImpl()), geometry, geometry.offset, host);
-  });
+  if (observed()) {
+    const SiteId site = current_site();  // before the lock: it may need the GIL
+    tell([&](Observer& observer) {
+      observer.entered(*virtual_storage(*storage.unsafeGetStorageImpl()), geometry, geometry.offset, host, site);
+    });
+  }
   return make_device_tensor(storage, geometry, geometry.offset);
 }
 

@@ -299,7 +299,11 @@ void ReferenceExecutor::fail(Call& call, const std::exception& error) {
     VirtualStorage* storage = call.bindings.tensors[i].storage;
     if (call.form->written[i] && storage != nullptr) storage->error = kept;
   }
-  record::recorder().note_error(std::move(kept));
+  if (note_error_) {
+    note_error_(std::move(kept));
+  } else {
+    record::recorder().note_error(std::move(kept));
+  }
 }
 
 }  // namespace trireme::run

@@ -4,6 +4,9 @@
 
 #include <ATen/core/stack.h>
 
+#include <functional>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "trireme/record/call.h"
@@ -27,6 +30,10 @@ void run_on_zeros(const record::CallForm& form, const record::Bindings& bindings
 
 class ReferenceExecutor {
  public:
+  // Told of each error found; without one, the recorder is, and through it the program.
+  using NoteError = std::function<void(std::shared_ptr<const record::CallError>)>;
+  explicit ReferenceExecutor(NoteError note_error = {}) : note_error_(std::move(note_error)) {}
+
   // Runs the call. Errors are kept in the storages it should have written, or in its completion.
   void run(record::Call& call);
 
@@ -35,8 +42,9 @@ class ReferenceExecutor {
   void bind_outputs(record::Call& call);
   void bind_fresh(record::Call& call, const record::OutputSlot& slot, const at::Tensor& result);
   bool skip_poisoned(record::Call& call);
-  static void fail(record::Call& call, const std::exception& error);
+  void fail(record::Call& call, const std::exception& error);
 
+  NoteError note_error_;
   std::vector<at::Tensor> tensors_;  // kept between calls: no allocation per call
   torch::jit::Stack stack_;
 };
