@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
     const auto kernel = trireme::run::find_random_kernel({one.name, one.overload});
     for (const int64_t n : {int64_t{16}, int64_t{1000}, int64_t{100'000}, int64_t{10'000'000}}) {
       const Stack arguments = one.arguments(n);
-      const int64_t calls = std::max<int64_t>(1, 200'000 / n);
+      const int64_t calls = std::max<int64_t>(1, 50'000 / n);
       uint64_t offset = 0;
       const auto aten = [&] {
         for (int64_t i = 0; i < calls; ++i) {
@@ -125,7 +125,7 @@ int main(int argc, char** argv) {
       };
       double best_aten = std::numeric_limits<double>::infinity();
       double best_ours = best_aten;
-      const int repeats = n >= 1'000'000 ? 3 : 5;
+      const int repeats = n >= 1'000'000 ? 5 : 50;
       for (int r = 0; r < repeats; ++r) {
         best_aten = std::min(best_aten, seconds(aten));
         best_ours = std::min(best_ours, seconds(ours));

@@ -157,7 +157,7 @@ TEST(RandomMath, FloatLogAndSinCos) {
   EXPECT_LT(log_error, 2.0);
   // Relative to the value. Multiples of pi other than 0 are excluded by nothing: the reduction is
   // exact, but the long double reference is off by up to 2^-30 ulp there.
-  EXPECT_LT(trig_error, 4.0);
+  EXPECT_LT(trig_error, 3.0);
 }
 
 TEST(RandomMath, DoubleLogSinCosExp) {

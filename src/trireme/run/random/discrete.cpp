@@ -274,13 +274,15 @@ void randperm(at::Tensor& out, const Draw& draw) {
       const int64_t count = std::min(static_cast<int64_t>(draws.size()), n - 1 - first);
       detail::draw_elements(block_kernels().integers, {.range = 0, .base = 0}, draw.state,
                             draw.first_index + static_cast<uint64_t>(first), count, draws.data());
+      // Targets first: they don't wait for the swaps.
       for (int64_t k = 0; k < count; ++k) {
-        const int64_t i = first + k;
         using Wide = unsigned __int128;
+        const int64_t i = first + k;
         const Wide product =
             static_cast<Wide>(static_cast<uint64_t>(draws[k])) * static_cast<uint64_t>(n - i);
-        std::swap(data[i], data[i + static_cast<int64_t>(product >> 64)]);
+        draws[k] = i + static_cast<int64_t>(product >> 64);
       }
+      for (int64_t k = 0; k < count; ++k) std::swap(data[first + k], data[draws[k]]);
     }
   });
   if (!work.is_same(out)) out.copy_(work);

@@ -55,7 +55,6 @@ class LogicalView {
   explicit LogicalView(const at::TensorBase& tensor);
 
   int64_t numel() const { return numel_; }
-  bool is_contiguous() const { return sizes_.size() == 1 && strides_[0] == 1; }
 
   // Calls visit(element_offset, stride, count, position) for the runs of the innermost dimension
   // that make up logical elements [first, first + count); `position` counts from 0.
@@ -87,15 +86,26 @@ class LogicalView {
   int64_t numel_ = 0;
 };
 
-// Runs body(first, count) over [0, numel) in pieces of at most kChunk, on ATen's threads.
+// Runs body(first, count) on pieces of [0, numel) that begin at multiples of kChunk, on ATen's
+// threads where there is enough to do.
+template <class Body>
+void for_spans(int64_t numel, const Body& body) {
+  const int64_t chunks = (numel + kChunk - 1) / kChunk;
+  if (chunks <= kGrainChunks) {
+    body(int64_t{0}, numel);
+    return;
+  }
+  at::parallel_for(0, chunks, kGrainChunks, [&](int64_t begin, int64_t end) {
+    body(begin * kChunk, std::min(end * kChunk, numel) - begin * kChunk);
+  });
+}
+
+// The same in pieces of at most kChunk.
 template <class Body>
 void for_chunks(int64_t numel, const Body& body) {
-  const int64_t chunks = (numel + kChunk - 1) / kChunk;
-  at::parallel_for(0, chunks, kGrainChunks, [&](int64_t begin, int64_t end) {
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      const int64_t first = chunk * kChunk;
-      body(first, std::min(kChunk, numel - first));
-    }
+  for_spans(numel, [&](int64_t first, int64_t count) {
+    const int64_t end = first + count;
+    for (; first < end; first += kChunk) body(first, std::min(kChunk, end - first));
   });
 }
 
@@ -141,21 +151,17 @@ template <typename To, class Kernel>
 void fill(const at::TensorBase& out, const Draw& draw, const Kernel& kernel,
           const typename Kernel::Arguments& args) {
   using From = typename Kernel::Value;
-  const detail::LogicalView view(out);
   if constexpr (std::is_same_v<To, From>) {
-    if (view.is_contiguous()) {
+    if (out.is_contiguous()) {
       auto* data = static_cast<To*>(out.mutable_data_ptr());
-      const int64_t numel = view.numel();
-      const int64_t chunks = (numel + detail::kChunk - 1) / detail::kChunk;
-      at::parallel_for(0, chunks, detail::kGrainChunks, [&](int64_t begin, int64_t end) {
-        const int64_t first = begin * detail::kChunk;
-        const int64_t count = std::min(end * detail::kChunk, numel) - first;
+      detail::for_spans(out.numel(), [&](int64_t first, int64_t count) {
         detail::draw_elements(kernel, args, draw.state,
                               draw.first_index + static_cast<uint64_t>(first), count, data + first);
       });
       return;
     }
   }
+  const detail::LogicalView view(out);
   detail::fill_chunks<To, From>(out, view, [&](int64_t first, int64_t count, From* buffer) {
     detail::draw_elements(kernel, args, draw.state, draw.first_index + static_cast<uint64_t>(first),
                           count, buffer);
