@@ -14,6 +14,7 @@
 #include "trireme/device/allocator.h"
 #include "trireme/device/generator.h"
 #include "trireme/device/opaque.h"
+#include "trireme/device/widen.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/executor.h"
@@ -131,7 +132,25 @@ void register_recorded_ops() {
     const std::string local = op.name.substr(op.name.find("::") + 2);
     (is_aten ? aten : mkldnn)
         .impl(local.c_str(),
-              torch::CppFunction::makeFromBoxedFunctor(std::make_unique<RecordKernel>(op)));
+              may_widen(op) ? widen_kernel(op)
+                            : torch::CppFunction::makeFromBoxedFunctor(std::make_unique<RecordKernel>(op)));
+  }
+}
+
+// Composite kernels come before fallbacks: an op that the CPU has a sparse kernel for needs an entry of its own.
+void register_sparse_ops() {
+  const std::array<std::pair<DispatchKey, DispatchKey>, 2> keys = {
+      {{DispatchKey::SparseCPU, DispatchKey::SparsePrivateUse1},
+       {DispatchKey::SparseCsrCPU, DispatchKey::SparseCsrPrivateUse1}}};
+  for (const auto& [host, device] : keys) {
+    torch::Library& aten = library("aten", device);
+    for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
+      if (!name.name.starts_with("aten::")) continue;
+      const auto handle = c10::Dispatcher::singleton().findSchema(name);
+      if (!handle || !handle->hasKernelForDispatchKey(host)) continue;
+      const std::string local = record::op_info(*handle).name.substr(std::string_view("aten::").size());
+      aten.impl(local.c_str(), torch::CppFunction::makeFromBoxedFunction<&opaque_fallback>());
+    }
   }
 }
 
@@ -160,6 +179,7 @@ void connect() {
 
 void register_kernels() {
   register_recorded_ops();
+  register_sparse_ops();
   register_fallbacks();
 }
 

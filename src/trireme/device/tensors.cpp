@@ -97,11 +97,20 @@ bool is_set_to(const at::Tensor& self, const at::Tensor& other) {
          self.sizes() == other.sizes() && self.strides() == other.strides();
 }
 
+// A zero tensor has no memory anywhere, but it is on the device.
+class NoMemory final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t /*nbytes*/) override { return {nullptr, record::kDevice}; }
+  c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
+  void copy_data(void* /*dest*/, const void* /*src*/, std::size_t /*count*/) const override {}
+};
+
 at::Tensor zero_tensor(c10::IntArrayRef sizes, std::optional<at::ScalarType> dtype,
                        std::optional<at::Layout> /*layout*/, std::optional<at::Device> /*device*/,
                        std::optional<bool> /*pin_memory*/) {
   const auto keys = kKeys | c10::DispatchKeySet(c10::DispatchKey::ZeroTensor);
-  return at::detail::empty_generic(sizes, c10::GetAllocator(c10::kMeta), keys, c10::dtype_or_default(dtype),
+  static auto* no_memory = new NoMemory;
+  return at::detail::empty_generic(sizes, no_memory, keys, c10::dtype_or_default(dtype),
                                    std::nullopt);
 }
 

@@ -25,7 +25,7 @@ class FormReader {
       case ArgKind::TensorList: {
         if (value.isNone()) return {};
         ArgSlot slot{.kind = ArgSlot::Kind::TensorList};
-        slot.optional_items = has_optional_items(argument);
+        slot.optional_items = item_type(argument)->kind() == c10::TypeKind::OptionalType;
         for (const auto& item : value.toListRef()) slot.items.push_back(read_tensor(item, info.written));
         return slot;
       }
@@ -35,6 +35,7 @@ class FormReader {
         if (op_.value_keyed || value.isNone()) return constant(value);
         ArgSlot slot{.kind = ArgSlot::Kind::NumberList};
         for (const auto& item : value.toListRef()) slot.items.push_back(read_number(item));
+        slot.item_type = item_type(argument);
         return slot;
       }
       case ArgKind::Generator:
@@ -45,19 +46,19 @@ class FormReader {
     return {};
   }
 
-  static bool has_optional_items(const c10::Argument& argument) {
+  static c10::TypePtr item_type(const c10::Argument& argument) {
     auto type = argument.type();
     if (type->kind() == c10::TypeKind::OptionalType) {
       type = type->expectRef<c10::OptionalType>().getElementType();
     }
-    return type->expectRef<c10::ListType>().getElementType()->kind() == c10::TypeKind::OptionalType;
+    return type->expectRef<c10::ListType>().getElementType();
   }
 
   ArgSlot constant(const c10::IValue& value) {
     // The call runs on the CPU: that is where its factories make their tensors.
     if (value.isDevice()) return {.constant = c10::Device(c10::DeviceType::CPU)};
     // Lists are shared by reference; the program's copy may change.
-    return {.constant = value.isList() ? value.deepcopy() : value};
+    return {.constant = value.isList() ? c10::IValue(value.toList().copy()) : value};
   }
 
   static ArgSlot read_number(const c10::IValue& value) {

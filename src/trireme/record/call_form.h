@@ -21,6 +21,7 @@ struct ArgSlot {
   c10::IValue constant{};          // Constant
   std::vector<ArgSlot> items{};    // TensorList, NumberList: Tensor, HostTensor, Number or Constant (None) items
   bool optional_items = false;     // TensorList is a Tensor?[]
+  c10::TypePtr item_type{};        // NumberList: Scalar or float
 };
 
 // One tensor among a call's outputs.

@@ -44,10 +44,12 @@ class LineObserver : public Observer {
     lines_.note(call);
     line(lines_.call(call, call.completion != nullptr));
   }
-  void outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) override {
+  void outputs(uint64_t number, const CallForm& form,
+               std::span<VirtualStorage* const> fresh) override {
     line(lines_.outputs(number, form, fresh));
   }
-  void returned(uint64_t number, const CallForm& /*form*/, std::span<const c10::IValue> results) override {
+  void returned(uint64_t number, const CallForm& /*form*/,
+                std::span<const c10::IValue> results) override {
     line(lines_.returned(number, results));
   }
   void failed(uint64_t number, const std::string& message, bool deferred,
@@ -55,13 +57,15 @@ class LineObserver : public Observer {
     line(lines_.failed(number, message, deferred));
   }
   void released(const VirtualStorage& /*storage*/) override {}
-  void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset, const at::Tensor& /*host*/,
-               SiteId site) override {
+  void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
+               const at::Tensor& /*host*/, SiteId site) override {
     line(lines_.moved("entered", storage, geometry, offset, "", describe_site(site)));
   }
-  void resized(const VirtualStorage& storage, size_t nbytes) override { line(lines_.resized(storage, nbytes)); }
-  void read(const VirtualStorage& storage, const Geometry& geometry, int64_t offset, const at::Tensor& host,
-            SiteId site) override {
+  void resized(const VirtualStorage& storage, size_t nbytes) override {
+    line(lines_.resized(storage, nbytes));
+  }
+  void read(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
+            const at::Tensor& host, SiteId site) override {
     line(lines_.moved("read", storage, geometry, offset, only_value(host), describe_site(site)));
   }
 
@@ -77,8 +81,8 @@ class LogFile final : public LineObserver {
   explicit LogFile(int file) : file_(file), process_(::getpid()) {}
 
  private:
-  // One write a line: what is in the log has been recorded, should the program crash; lines of several processes
-  // don't mix.
+  // One write a line: what is in the log has been recorded, should the program crash; lines of
+  // several processes don't mix.
   void line(std::string text) override {
     if (::getpid() != process_) return;
     text += '\n';
@@ -123,7 +127,9 @@ Explain& explain_state() {
 class FileLines final : public stream::StreamHandler {
  public:
   FileLines(const std::string& path, const std::function<void(std::string_view)>& print)
-      : reader_(path, *this), lines_([this](SiteId site) { return reader_.site(site); }), print_(print) {}
+      : reader_(path, *this),
+        lines_([this](SiteId site) { return reader_.site(site); }),
+        print_(print) {}
 
   void run() {
     while (reader_.next()) {
@@ -135,7 +141,8 @@ class FileLines final : public stream::StreamHandler {
     lines_.note(call);
     print_(lines_.call(call, awaited));
   }
-  void outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) override {
+  void outputs(uint64_t number, const CallForm& form,
+               std::span<VirtualStorage* const> fresh) override {
     print_(lines_.outputs(number, form, fresh));
   }
   void returned(uint64_t number, std::span<const c10::IValue> values) override {
@@ -145,8 +152,11 @@ class FileLines final : public stream::StreamHandler {
               std::span<VirtualStorage* const> /*spoiled*/) override {
     print_(lines_.failed(number, message, deferred));
   }
-  void resized(VirtualStorage& storage, size_t nbytes) override { print_(lines_.resized(storage, nbytes)); }
-  void entered(VirtualStorage& storage, const Geometry& geometry, stream::PayloadSource& /*data*/) override {
+  void resized(VirtualStorage& storage, size_t nbytes) override {
+    print_(lines_.resized(storage, nbytes));
+  }
+  void entered(VirtualStorage& storage, const Geometry& geometry,
+               stream::PayloadSource& /*data*/) override {
     print_(lines_.moved("entered", storage, geometry, geometry.offset, "", ""));
   }
   void read(VirtualStorage& storage, const Geometry& geometry, stream::PayloadSource& /*data*/,
@@ -196,7 +206,8 @@ std::string explain() {
   Explain& state = explain_state();
   const std::lock_guard lock(state.mutex);
   if (!state.lines) {
-    return "nothing is kept: call trireme.explain(enable=True) before the calls you want to see, or set "
+    return "nothing is kept: call trireme.explain(enable=True) before the calls you want to see, "
+           "or set "
            "TRIREME_EXPLAIN=1 (TRIREME_LOG=FILE writes all calls to a file)\n";
   }
   return state.lines->text();

@@ -11,9 +11,10 @@
 
 namespace trireme::record {
 
-// Remembers the latest forward calls by the autograd node that belongs to them. PyTorch makes the node of an op before it
-// calls the op's kernel, and a forward call carries the number of the node made *next*; its own node is therefore the
-// one before (measured over functional, in-place and list ops). Not thread-safe.
+// Remembers the latest forward calls by the autograd node that belongs to them. PyTorch makes the
+// node of an op before it calls the op's kernel, and a forward call carries the number of the node
+// made *next*; its own node is therefore the one before (measured over functional, in-place and
+// list ops). Not thread-safe.
 class ForwardCalls {
  public:
   struct Forward {
@@ -36,8 +37,9 @@ class ForwardCalls {
     }
   }
 
-  // The forward call that a backward call differentiates; nothing for other calls, for nodes without a call (views,
-  // gradient accumulation, a second derivative), and for one that is forgotten.
+  // The forward call that a backward call differentiates; nothing for other calls, for nodes
+  // without a call (views, gradient accumulation, a second derivative), and for one that is
+  // forgotten.
   std::optional<Forward> find(const Call& call) const {
     if (call.phase != Phase::Backward) return std::nullopt;
     const auto known = calls_.find({call.autograd_thread, call.autograd_sequence});
@@ -52,7 +54,9 @@ class ForwardCalls {
     bool operator==(const Key&) const = default;
   };
   struct Hash {
-    size_t operator()(const Key& key) const { return key.thread * 0x9e3779b97f4a7c15ULL ^ key.sequence; }
+    size_t operator()(const Key& key) const {
+      return key.thread * 0x9e3779b97f4a7c15ULL ^ key.sequence;
+    }
   };
 
   size_t capacity_;

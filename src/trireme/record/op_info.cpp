@@ -71,7 +71,8 @@ constexpr std::array<std::string_view, 7> kValueKeyed = {
     "aten::pow",    "aten::linspace", "aten::_foreach_pow",
 };
 // Ops that take CPU tensors beside the device's, as on CUDA: index tensors, lengths.
-constexpr std::array<std::string_view, 5> kHostTensors = {
+constexpr std::array<std::string_view, 6> kHostTensors = {
+    "aten::copy_",
     "aten::index.Tensor", "aten::index_put", "aten::_index_put_impl", "aten::_unsafe_index",
     "aten::_ctc_loss",
 };

@@ -72,7 +72,8 @@ void append_geometry(std::string& to, const Geometry& geometry, int64_t offset) 
   if (geometry.neg) to += " neg";
 }
 
-void append_tensor(std::string& to, const VirtualStorage* storage, const Geometry& geometry, int64_t offset) {
+void append_tensor(std::string& to, const VirtualStorage* storage, const Geometry& geometry,
+                   int64_t offset) {
   if (storage == nullptr) {
     to += "undefined";
     return;
@@ -86,7 +87,8 @@ void append_double(std::string& to, double value) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.9g", value);
   to += text;
-  if (std::isfinite(value) && std::string_view(text).find_first_of(".e") == std::string_view::npos) to += ".0";
+  if (std::isfinite(value) && std::string_view(text).find_first_of(".e") == std::string_view::npos)
+    to += ".0";
 }
 
 void append_value(std::string& to, const c10::IValue& value) {
@@ -114,7 +116,8 @@ void append_value(std::string& to, const c10::IValue& value) {
       return;
     }
     to += tensor.device().is_cpu() ? "cpu[" : "[";
-    if (tensor.layout() == at::kStrided) append_geometry(to, geometry_of(*tensor.unsafeGetTensorImpl()), 0);
+    if (tensor.layout() == at::kStrided)
+      append_geometry(to, geometry_of(*tensor.unsafeGetTensorImpl()), 0);
     to += ']';
   } else if (value.isList()) {
     const auto list = value.toList();
@@ -221,13 +224,16 @@ const std::string kBlank(9, ' ');
 std::string LineMaker::call(const Call& call, bool awaited) const {
   const CallForm& form = *call.form;
   std::string line = numbered(call.number);
-  line += call.phase == Phase::Forward ? "forward  " : call.phase == Phase::Backward ? "backward " : "         ";
+  line += call.phase == Phase::Forward    ? "forward  "
+          : call.phase == Phase::Backward ? "backward "
+                                          : "         ";
   line += form.op->name + '(';
   ArgumentText(call, line).append();
   line += ')';
   if (!awaited) append_outputs(line, form, &call.bindings, call.fresh);
   if (form.op->random) {
-    line += "  random " + std::to_string(call.random.seed) + "+" + std::to_string(call.random.offset);
+    line +=
+        "  random " + std::to_string(call.random.seed) + "+" + std::to_string(call.random.offset);
   }
   if (awaited) line += "  awaited";
   line += "  " + describe_(call.site);
@@ -237,7 +243,8 @@ std::string LineMaker::call(const Call& call, bool awaited) const {
   return line;
 }
 
-std::string LineMaker::outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) const {
+std::string LineMaker::outputs(uint64_t number, const CallForm& form,
+                               std::span<VirtualStorage* const> fresh) const {
   std::string line = kBlank + "call " + std::to_string(number) + " gave";
   append_outputs(line, form, nullptr, fresh);
   return line;
@@ -253,13 +260,15 @@ std::string LineMaker::returned(uint64_t number, std::span<const c10::IValue> re
 }
 
 std::string LineMaker::failed(uint64_t number, std::string_view message, bool deferred) const {
-  std::string line = kBlank + "call " + std::to_string(number) + (deferred ? " failed (told later): " : " failed: ");
+  std::string line = kBlank + "call " + std::to_string(number) +
+                     (deferred ? " failed (told later): " : " failed: ");
   line += message.substr(0, message.find('\n'));
   return line;
 }
 
-std::string LineMaker::moved(const char* what, const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
-                             const std::string& value, const std::string& site) const {
+std::string LineMaker::moved(const char* what, const VirtualStorage& storage,
+                             const Geometry& geometry, int64_t offset, const std::string& value,
+                             const std::string& site) const {
   std::string line = kBlank + what + ' ';
   append_tensor(line, &storage, geometry, offset);
   if (!value.empty()) line += " = " + value;
@@ -268,7 +277,8 @@ std::string LineMaker::moved(const char* what, const VirtualStorage& storage, co
 }
 
 std::string LineMaker::resized(const VirtualStorage& storage, size_t nbytes) const {
-  return kBlank + "resized %" + std::to_string(storage.id) + " to " + std::to_string(nbytes) + " bytes";
+  return kBlank + "resized %" + std::to_string(storage.id) + " to " + std::to_string(nbytes) +
+         " bytes";
 }
 
 }  // namespace trireme::record

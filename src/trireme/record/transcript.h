@@ -25,12 +25,13 @@ class LineMaker {
   void note(const Call& call) { forward_.note(call); }
 
   std::string call(const Call& call, bool awaited) const;
-  std::string outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) const;
+  std::string outputs(uint64_t number, const CallForm& form,
+                      std::span<VirtualStorage* const> fresh) const;
   std::string returned(uint64_t number, std::span<const c10::IValue> results) const;
   std::string failed(uint64_t number, std::string_view message, bool deferred) const;
   // "entered" or "read"; `value`: of a single element, or "".
-  std::string moved(const char* what, const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
-                    const std::string& value, const std::string& site) const;
+  std::string moved(const char* what, const VirtualStorage& storage, const Geometry& geometry,
+                    int64_t offset, const std::string& value, const std::string& site) const;
   std::string resized(const VirtualStorage& storage, size_t nbytes) const;
 
  private:
@@ -40,7 +41,8 @@ class LineMaker {
 
 // What the process records, as lines to a file (TRIREME_LOG=FILE; "stderr" or "-": standard error).
 void log_from_environment();
-// Keeps the latest 1000 lines for explain(). Off at first: a line costs some microseconds a call. TRIREME_EXPLAIN=1.
+// Keeps the latest 1000 lines for explain(). Off at first: a line costs some microseconds a call.
+// TRIREME_EXPLAIN=1.
 void enable_explain(bool enable);
 void explain_from_environment();
 // The lines kept, or one that says how to keep some.

@@ -77,10 +77,7 @@ class ArgumentWriter {
   }
 
   void write_numbers(const ArgSlot& slot) {
-    c10::impl::GenericList list(c10::AnyType::get());
-    const bool real = std::all_of(slot.items.begin(), slot.items.end(),
-                                  [&, i = next_value_](const ArgSlot&) mutable { return values_[i++].isDouble(); });
-    if (real) list = c10::impl::GenericList(c10::FloatType::get());
+    c10::impl::GenericList list(slot.item_type);
     list.reserve(slot.items.size());
     for (size_t i = 0; i < slot.items.size(); ++i) list.push_back(values_[next_value_++]);
     stack_.emplace_back(std::move(list));

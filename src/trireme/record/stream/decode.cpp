@@ -17,7 +17,9 @@ constexpr size_t kMostDimensions = 64;  // TensorIterator's own limit
 constexpr __int128 kMostBytes = __int128{1} << 60U;
 constexpr int kDeepestValue = 4;
 
-std::string text_of(const flatbuffers::String* text) { return text == nullptr ? std::string() : text->str(); }
+std::string text_of(const flatbuffers::String* text) {
+  return text == nullptr ? std::string() : text->str();
+}
 
 c10::ScalarType decode_dtype(int8_t number) {
   const auto dtype = static_cast<c10::ScalarType>(number);
@@ -90,7 +92,8 @@ at::Tensor decode_host_tensor(const wire::Value& value, const ValueContext& cont
   if (geometry.dtype == c10::ScalarType::Undefined) return {};
   PayloadSource source(value.payload(), payload_bytes(geometry), context.unread, context.next);
   const at::AutoDispatchBelowADInplaceOrView below;
-  at::Tensor tensor = at::empty(geometry.sizes(), at::TensorOptions().dtype(geometry.dtype).device(at::kCPU));
+  at::Tensor tensor =
+      at::empty(geometry.sizes(), at::TensorOptions().dtype(geometry.dtype).device(at::kCPU));
   const uint64_t bytes = source.left();
   if (bytes > 0) source.get(tensor.mutable_data_ptr(), bytes);
   if (geometry.conj) tensor.unsafeGetTensorImpl()->_set_conj(true);
@@ -125,7 +128,8 @@ c10::IValue decode_value(const wire::Value* value, const ValueContext& context, 
       if (depth >= kDeepestValue) throw Invalid("lists are nested too deeply");
       std::vector<c10::IValue> items;
       if (value->items() != nullptr) {
-        for (const wire::Value* item : *value->items()) items.push_back(decode_value(item, context, depth + 1));
+        for (const wire::Value* item : *value->items())
+          items.push_back(decode_value(item, context, depth + 1));
       }
       return decode_list(value->list(), items);
     }
@@ -139,7 +143,8 @@ c10::IValue decode_value(const wire::Value* value, const ValueContext& context, 
 void check_enumeration(const c10::Argument& argument, const c10::IValue& value) {
   if (!value.isInt()) return;
   c10::TypePtr type = argument.real_type();
-  if (type->kind() == c10::TypeKind::OptionalType) type = type->expectRef<c10::OptionalType>().getElementType();
+  if (type->kind() == c10::TypeKind::OptionalType)
+    type = type->expectRef<c10::OptionalType>().getElementType();
   const int64_t number = value.toInt();
   int64_t count = 0;
   switch (type->kind()) {
@@ -157,7 +162,8 @@ void check_enumeration(const c10::Argument& argument, const c10::IValue& value) 
       return;
   }
   if (number < 0 || number >= count) {
-    throw Invalid("argument " + argument.name() + " is " + std::to_string(number) + ", which means nothing");
+    throw Invalid("argument " + argument.name() + " is " + std::to_string(number) +
+                  ", which means nothing");
   }
 }
 
@@ -169,7 +175,8 @@ class FormReader {
     const auto* slots = from.args();
     const auto& infos = form_.op->args;
     if ((slots == nullptr ? 0 : slots->size()) != infos.size()) {
-      throw Invalid(form_.op->name + " takes " + std::to_string(infos.size()) + " arguments, not as many as are given");
+      throw Invalid(form_.op->name + " takes " + std::to_string(infos.size()) +
+                    " arguments, not as many as are given");
     }
     for (size_t i = 0; i < infos.size(); ++i) {
       const auto& argument = form_.op->handle.schema().arguments()[i];
@@ -222,20 +229,25 @@ class FormReader {
     return {from.items()->begin(), from.items()->end()};
   }
 
-  void read_items(const wire::Slot& from, const ArgInfo& info, ArgSlot& slot, const c10::Argument& argument) {
+  void read_items(const wire::Slot& from, const ArgInfo& info, ArgSlot& slot,
+                  const c10::Argument& argument) {
     for (const wire::Slot* item : items_of(from)) {
       const bool none = item->kind() == wire::SlotKind::Constant && item->constant() == nullptr;
-      require(none || item->kind() == wire::SlotKind::Tensor || item->kind() == wire::SlotKind::HostTensor, argument);
+      require(none || item->kind() == wire::SlotKind::Tensor ||
+                  item->kind() == wire::SlotKind::HostTensor,
+              argument);
       if (item->kind() == wire::SlotKind::Tensor) form_.written.push_back(info.written);
       slot.items.push_back({.kind = static_cast<ArgSlot::Kind>(item->kind())});
     }
   }
 
   void require(bool good, const c10::Argument& argument) const {
-    if (!good) throw Invalid(form_.op->name + ": argument " + argument.name() + " is of the wrong kind");
+    if (!good)
+      throw Invalid(form_.op->name + ": argument " + argument.name() + " is of the wrong kind");
   }
 
-  void check_constant(const c10::IValue& value, const ArgInfo& info, const c10::Argument& argument) const {
+  void check_constant(const c10::IValue& value, const ArgInfo& info,
+                      const c10::Argument& argument) const {
     switch (info.kind) {
       case ArgKind::Tensor:
       case ArgKind::TensorList:
@@ -261,13 +273,16 @@ class FormReader {
 
 }  // namespace
 
-PayloadSource::PayloadSource(const wire::Payload* payload, uint64_t expected, uint64_t unread, NextChunk next)
+PayloadSource::PayloadSource(const wire::Payload* payload, uint64_t expected, uint64_t unread,
+                             NextChunk next)
     : next_(std::move(next)) {
   const uint64_t length = payload == nullptr ? 0 : payload->length();
   if (length != expected) {
-    throw Invalid("data of " + std::to_string(length) + " bytes where " + std::to_string(expected) + " belong");
+    throw Invalid("data of " + std::to_string(length) + " bytes where " + std::to_string(expected) +
+                  " belong");
   }
-  if (payload != nullptr && payload->inline_bytes() != nullptr && payload->inline_bytes()->size() > 0) {
+  if (payload != nullptr && payload->inline_bytes() != nullptr &&
+      payload->inline_bytes()->size() > 0) {
     ready_ = {payload->inline_bytes()->data(), payload->inline_bytes()->size()};
     if (ready_.size() != length) throw Invalid("data that is not as long as it says");
   } else if (length > unread) {
@@ -302,7 +317,8 @@ Geometry decode_geometry(const wire::Geometry* from) {
   if (from->dtype() == -1) return geometry;
   geometry.dtype = decode_dtype(from->dtype());
   const size_t dims = from->sizes() == nullptr ? 0 : from->sizes()->size();
-  if (dims != (from->strides() == nullptr ? 0 : from->strides()->size()) || dims > kMostDimensions) {
+  if (dims != (from->strides() == nullptr ? 0 : from->strides()->size()) ||
+      dims > kMostDimensions) {
     throw Invalid("a tensor's sizes and strides do not belong together");
   }
   c10::SmallVector<int64_t, 8> sizes(dims);
@@ -326,7 +342,8 @@ Geometry decode_geometry(const wire::Geometry* from) {
   geometry.conj = from->conj();
   geometry.neg = from->neg();
   geometry.wrapped_number = from->wrapped_number();
-  if (geometry.conj && !c10::isComplexType(geometry.dtype)) throw Invalid("a conjugated tensor that is not complex");
+  if (geometry.conj && !c10::isComplexType(geometry.dtype))
+    throw Invalid("a conjugated tensor that is not complex");
   if (geometry.wrapped_number && dims != 0) throw Invalid("a Python number with dimensions");
   return geometry;
 }
@@ -359,7 +376,8 @@ const OpInfo& decode_op(const flatbuffers::String* name) {
   if (!handle) unknown("is not known to this PyTorch");
   const OpInfo& op = op_info(*handle);
   if (op.route == Route::Opaque) unknown("is not one of PyTorch's own");
-  if (handle->hasTag(at::Tag::inplace_view) || full == "aten::from_file") unknown("cannot be recorded");
+  if (handle->hasTag(at::Tag::inplace_view) || full == "aten::from_file")
+    unknown("cannot be recorded");
   for (const auto& returned : handle->schema().returns()) {
     const auto* alias = returned.alias_info();
     if (alias != nullptr && !alias->isWrite()) unknown("is a view, which is not recorded");
@@ -396,7 +414,8 @@ void decode_result(const wire::Result* from, CallForm& form) {
   uint64_t count = 0;
   for (size_t i = 0; i < infos.size(); ++i) {
     const wire::Return* item = from->returns()->Get(static_cast<uint32_t>(i));
-    if (infos[i].kind == ReturnInfo::Kind::Other || item->list() != (infos[i].kind == ReturnInfo::Kind::TensorList) ||
+    if (infos[i].kind == ReturnInfo::Kind::Other ||
+        item->list() != (infos[i].kind == ReturnInfo::Kind::TensorList) ||
         (!item->list() && item->count() != 1)) {
       wrong();
     }
@@ -409,9 +428,12 @@ void decode_result(const wire::Result* from, CallForm& form) {
   }
   if (count > 0) {
     for (const wire::Output* item : *from->outputs()) {
-      OutputSlot slot{.kind = static_cast<OutputSlot::Kind>(item->kind()), .index = item->index(), .geometry = {}};
+      OutputSlot slot{.kind = static_cast<OutputSlot::Kind>(item->kind()),
+                      .index = item->index(),
+                      .geometry = {}};
       if (item->kind() > wire::OutputKind::Fresh) wrong();
-      const bool placed = slot.kind == OutputSlot::Kind::ArgStorage || slot.kind == OutputSlot::Kind::Fresh;
+      const bool placed =
+          slot.kind == OutputSlot::Kind::ArgStorage || slot.kind == OutputSlot::Kind::Fresh;
       if (placed) {
         slot.geometry = decode_geometry(item->geometry());
         if (slot.geometry.dtype == c10::ScalarType::Undefined) wrong();
@@ -441,7 +463,8 @@ void check_slot(const ArgSlot& slot, c10::ArrayRef<c10::IValue> values, size_t& 
   if (slot.kind == ArgSlot::Kind::HostTensor || slot.kind == ArgSlot::Kind::Number) {
     if (next >= values.size()) throw Invalid("a call has too few values");
     const c10::IValue& value = values[next++];
-    if (slot.kind == ArgSlot::Kind::Number ? !value.isScalar() : !(value.isTensor() && value.toTensor().defined())) {
+    if (slot.kind == ArgSlot::Kind::Number ? !value.isScalar()
+                                           : !(value.isTensor() && value.toTensor().defined())) {
       throw Invalid("a call's value is of the wrong kind");
     }
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From FlatBuffers back to the recorder's structures. Nothing of a file is trusted: what does not fit together throws
-// Invalid (or c10::Error).
+// From FlatBuffers back to the recorder's structures. Nothing of a file is trusted: what does not
+// fit together throws Invalid (or c10::Error).
 #pragma once
 
 #include <functional>
@@ -18,7 +18,8 @@ class PayloadSource {
   // The next chunk's bytes; throws when there is none.
   using NextChunk = std::function<std::span<const uint8_t>()>;
 
-  // `unread`: bytes that the file still has, at most; a larger payload is refused before memory is taken for it.
+  // `unread`: bytes that the file still has, at most; a larger payload is refused before memory is
+  // taken for it.
   PayloadSource(const wire::Payload* payload, uint64_t expected, uint64_t unread, NextChunk next);
 
   uint64_t left() const { return left_; }
@@ -44,7 +45,8 @@ struct ValueContext {
 // A number, text, list, ... or CPU tensor.
 c10::IValue decode_value(const wire::Value* value, const ValueContext& context);
 
-// The op's description; refuses what a recording cannot hold: ops of other libraries, views, ops that reach files.
+// The op's description; refuses what a recording cannot hold: ops of other libraries, views, ops
+// that reach files.
 const OpInfo& decode_op(const flatbuffers::String* name);
 std::unique_ptr<CallForm> decode_form(const wire::Form& form, const ValueContext& context);
 // Fills the form's outputs.

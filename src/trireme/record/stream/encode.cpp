@@ -33,7 +33,8 @@ wire::ListKind list_kind(const c10::TypePtr& element) {
       return wire::ListKind::String;
     case c10::TypeKind::OptionalType: {
       const auto inner = element->expectRef<c10::OptionalType>().getElementType()->kind();
-      if (inner == c10::TypeKind::IntType || inner == c10::TypeKind::SymIntType) return wire::ListKind::OptionalInt;
+      if (inner == c10::TypeKind::IntType || inner == c10::TypeKind::SymIntType)
+        return wire::ListKind::OptionalInt;
       if (inner == c10::TypeKind::FloatType) return wire::ListKind::OptionalDouble;
       return wire::ListKind::Any;
     }
@@ -48,8 +49,8 @@ Offset<wire::Geometry> Encoder::geometry(const Geometry& geometry, int64_t offse
   if (geometry.dtype == c10::ScalarType::Undefined) return wire::CreateGeometry(to_, 0, 0, 0, -1);
   const auto sizes = to_.CreateVector(geometry.sizes().data(), geometry.sizes().size());
   const auto strides = to_.CreateVector(geometry.strides().data(), geometry.strides().size());
-  return wire::CreateGeometry(to_, sizes, strides, offset, static_cast<int8_t>(geometry.dtype), geometry.conj,
-                              geometry.neg, geometry.wrapped_number);
+  return wire::CreateGeometry(to_, sizes, strides, offset, static_cast<int8_t>(geometry.dtype),
+                              geometry.conj, geometry.neg, geometry.wrapped_number);
 }
 
 Offset<wire::Payload> Encoder::payload(const std::byte* data, const Geometry& geometry) {
@@ -104,7 +105,8 @@ Offset<wire::Value> Encoder::value(const c10::IValue& value) {
   if (value.isDevice()) return wire::CreateValue(to_, Kind::CpuDevice);
   if (value.isTensor()) {
     const at::Tensor& tensor = value.toTensor();
-    if (tensor.defined() && tensor.device().is_cpu() && tensor.layout() == at::kStrided) return host_tensor(tensor);
+    if (tensor.defined() && tensor.device().is_cpu() && tensor.layout() == at::kStrided)
+      return host_tensor(tensor);
     return wire::CreateValue(to_, Kind::Undefined);
   }
   if (value.isList()) {
@@ -120,24 +122,29 @@ Offset<wire::Value> Encoder::value(const c10::IValue& value) {
 
 Offset<wire::Slot> Encoder::slot(const ArgSlot& slot) {
   Offset<wire::Value> constant;
-  if (slot.kind == ArgSlot::Kind::Constant && !slot.constant.isNone()) constant = value(slot.constant);
+  if (slot.kind == ArgSlot::Kind::Constant && !slot.constant.isNone())
+    constant = value(slot.constant);
   std::vector<Offset<wire::Slot>> items;
   for (const ArgSlot& item : slot.items) items.push_back(this->slot(item));
   Offset<Vector<Offset<wire::Slot>>> all;
   if (!items.empty()) all = to_.CreateVector(items);
-  static_assert(static_cast<int>(ArgSlot::Kind::NumberList) == static_cast<int>(wire::SlotKind::NumberList));
-  return wire::CreateSlot(to_, static_cast<wire::SlotKind>(slot.kind), constant, all, slot.optional_items);
+  static_assert(static_cast<int>(ArgSlot::Kind::NumberList) ==
+                static_cast<int>(wire::SlotKind::NumberList));
+  return wire::CreateSlot(to_, static_cast<wire::SlotKind>(slot.kind), constant, all,
+                          slot.optional_items);
 }
 
 Offset<wire::Result> Encoder::result(const CallForm& form) {
-  static_assert(static_cast<int>(OutputSlot::Kind::Fresh) == static_cast<int>(wire::OutputKind::Fresh));
+  static_assert(static_cast<int>(OutputSlot::Kind::Fresh) ==
+                static_cast<int>(wire::OutputKind::Fresh));
   std::vector<Offset<wire::Output>> outputs;
   for (const OutputSlot& slot : form.outputs) {
     Offset<wire::Geometry> shape;
     if (slot.kind == OutputSlot::Kind::ArgStorage || slot.kind == OutputSlot::Kind::Fresh) {
       shape = geometry(slot.geometry, slot.geometry.offset);
     }
-    outputs.push_back(wire::CreateOutput(to_, static_cast<wire::OutputKind>(slot.kind), slot.index, shape));
+    outputs.push_back(
+        wire::CreateOutput(to_, static_cast<wire::OutputKind>(slot.kind), slot.index, shape));
   }
   std::vector<Offset<wire::Update>> updates;
   for (const ArgUpdate& update : form.updates) {
@@ -165,8 +172,9 @@ Offset<wire::Form> Encoder::form(uint32_t id, const CallForm& form) {
   const auto all_args = to_.CreateVector(args);
   const auto all_tensors = to_.CreateVector(tensors);
   const GlobalState state = GlobalState::unpack(form.words.empty() ? 0 : form.words[0]);
-  return wire::CreateForm(to_, id, op, all_args, all_tensors, outcome, static_cast<int8_t>(state.default_dtype),
-                          form.grad_mode, state.deterministic, state.fill_uninitialized);
+  return wire::CreateForm(to_, id, op, all_args, all_tensors, outcome,
+                          static_cast<int8_t>(state.default_dtype), form.grad_mode,
+                          state.deterministic, state.fill_uninitialized);
 }
 
 Offset<wire::Call> Encoder::call(const Call& call, uint32_t form) {
@@ -186,10 +194,10 @@ Offset<wire::Call> Encoder::call(const Call& call, uint32_t form) {
   if (!fresh.empty()) all_fresh = to_.CreateVector(fresh);
   const bool random = call.form->op->random;
   static_assert(static_cast<int>(Phase::Backward) == static_cast<int>(wire::CallPhase::Backward));
-  return wire::CreateCall(to_, call.number, form, call.site, static_cast<wire::CallPhase>(call.phase),
-                          call.completion != nullptr, all_tensors, all_values, all_fresh,
-                          random ? call.random.seed : 0, random ? call.random.offset : 0, call.autograd_sequence,
-                          call.autograd_thread);
+  return wire::CreateCall(
+      to_, call.number, form, call.site, static_cast<wire::CallPhase>(call.phase),
+      call.completion != nullptr, all_tensors, all_values, all_fresh, random ? call.random.seed : 0,
+      random ? call.random.offset : 0, call.autograd_sequence, call.autograd_thread);
 }
 
 }  // namespace trireme::record::stream

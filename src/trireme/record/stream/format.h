@@ -17,11 +17,13 @@ inline constexpr uint32_t kFormatVersion = 1;
 inline constexpr size_t kFrameHeader = 8;
 inline constexpr uint32_t kLargestFrame = 64U << 20U;
 
-inline constexpr size_t kBatchBytes = 64U << 10U;   // events are gathered into a frame of about this size
+inline constexpr size_t kBatchBytes =
+    64U << 10U;  // events are gathered into a frame of about this size
 inline constexpr size_t kInlineBytes = 64U << 10U;  // a larger payload follows its event in chunks
 inline constexpr size_t kChunkBytes = 1U << 20U;
 
-// Of the frame's place in the file, its length and its contents: so that no frame can be lost, doubled or moved.
+// Of the frame's place in the file, its length and its contents: so that no frame can be lost,
+// doubled or moved.
 uint32_t frame_checksum(uint64_t index, std::span<const uint8_t> contents);
 
 // What is wrong with a file's contents; the reader adds file and place.

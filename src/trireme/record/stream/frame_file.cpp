@@ -47,8 +47,9 @@ FrameWriter::FrameWriter(const std::string& path) : path_(path), buffer_(kBuffer
   if (file_ < 0) throw Error("cannot record to " + path + ": " + because());
   if (::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     ::close(file_);
-    throw Error("cannot record to " + path +
-                ": another process is recording to it; %p in the name stands for the process's number");
+    throw Error(
+        "cannot record to " + path +
+        ": another process is recording to it; %p in the name stands for the process's number");
   }
   if (::ftruncate(file_, 0) != 0 && errno != EINVAL) {  // EINVAL: a pipe or device
     const std::string reason = because();
@@ -114,13 +115,17 @@ FrameReader::FrameReader(const std::string& path) : path_(path), buffer_(kBuffer
   if (!S_ISREG(status.st_mode)) refuse(" is not a file");
   size_ = static_cast<uint64_t>(status.st_size);
   std::array<uint8_t, 12> start{};
-  if (!get(start.data(), start.size()) || !std::equal(kMagic.begin(), kMagic.end(), start.begin())) {
-    refuse(" is not a recording of Trireme (it has not its first bytes); record one with TRIREME_RECORD=FILE");
+  if (!get(start.data(), start.size()) ||
+      !std::equal(kMagic.begin(), kMagic.end(), start.begin())) {
+    refuse(
+        " is not a recording of Trireme (it has not its first bytes); record one with "
+        "TRIREME_RECORD=FILE");
   }
   const uint32_t version = get_little(start.data() + 8);
   if (version != kFormatVersion) {
     refuse(" is of format version " + std::to_string(version) + ", this Trireme reads version " +
-           std::to_string(kFormatVersion) + "; use the Trireme that recorded it, or record it again");
+           std::to_string(kFormatVersion) +
+           "; use the Trireme that recorded it, or record it again");
   }
 }
 

@@ -13,13 +13,15 @@ namespace trireme::record::stream {
 
 class FrameWriter {
  public:
-  // Creates or overwrites the file. Throws trireme::Error, also when another process is recording to it.
+  // Creates or overwrites the file. Throws trireme::Error, also when another process is recording
+  // to it.
   explicit FrameWriter(const std::string& path);
   ~FrameWriter();
   FrameWriter(const FrameWriter&) = delete;
   FrameWriter& operator=(const FrameWriter&) = delete;
 
-  // Errors do not throw, since calls are being recorded: they are kept in `error` and end the writing.
+  // Errors do not throw, since calls are being recorded: they are kept in `error` and end the
+  // writing.
   void write(std::span<const uint8_t> contents) noexcept;
   void flush() noexcept;
 
@@ -42,7 +44,8 @@ class FrameWriter {
 
 class FrameReader {
  public:
-  // Throws trireme::Error when the file cannot be opened, is no recording, or is of another version.
+  // Throws trireme::Error when the file cannot be opened, is no recording, or is of another
+  // version.
   explicit FrameReader(const std::string& path);
   ~FrameReader();
   FrameReader(const FrameReader&) = delete;
@@ -50,8 +53,8 @@ class FrameReader {
 
   enum class Next : uint8_t { Frame, Cut };  // Cut: the file ends here, at or inside a frame
 
-  // Reads the next frame into `contents` (whose memory is aligned for FlatBuffers). Throws trireme::Error when it is
-  // damaged.
+  // Reads the next frame into `contents` (whose memory is aligned for FlatBuffers). Throws
+  // trireme::Error when it is damaged.
   Next next(std::vector<uint8_t>& contents);
 
   const std::string& path() const { return path_; }

@@ -17,11 +17,13 @@ struct GlobalState {
 
   // As build_signature packs it.
   static GlobalState unpack(uint64_t word) {
-    return {static_cast<c10::ScalarType>((word >> 32U) & 0xffU), (word >> 41U & 1U) != 0, (word >> 42U & 1U) != 0};
+    return {static_cast<c10::ScalarType>((word >> 32U) & 0xffU), (word >> 41U & 1U) != 0,
+            (word >> 42U & 1U) != 0};
   }
   uint64_t pack(bool grad_mode) const {
     return (static_cast<uint64_t>(default_dtype) | static_cast<uint64_t>(grad_mode) << 8U |
-            static_cast<uint64_t>(deterministic) << 9U | static_cast<uint64_t>(fill_uninitialized) << 10U)
+            static_cast<uint64_t>(deterministic) << 9U |
+            static_cast<uint64_t>(fill_uninitialized) << 10U)
            << 32U;
   }
 };

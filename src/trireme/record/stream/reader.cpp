@@ -18,14 +18,17 @@ const T& as(const void* table) {
 }
 
 wire::Frame const* verified_frame(const std::vector<uint8_t>& bytes) {
-  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/64, /*max_tables=*/10'000'000);
-  if (!wire::VerifyFrameBuffer(verifier)) throw Invalid("the frame's contents are not what they should be");
+  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/64,
+                                 /*max_tables=*/10'000'000);
+  if (!wire::VerifyFrameBuffer(verifier))
+    throw Invalid("the frame's contents are not what they should be");
   return wire::GetFrame(bytes.data());
 }
 
 }  // namespace
 
-StreamReader::StreamReader(const std::string& path, StreamHandler& handler) : file_(path), handler_(handler) {}
+StreamReader::StreamReader(const std::string& path, StreamHandler& handler)
+    : file_(path), handler_(handler) {}
 
 std::string StreamReader::site(SiteId site) const {
   const auto known = sites_.find(site);
@@ -121,21 +124,24 @@ void StreamReader::header(const wire::Header& header) {
   if (header.cpu() != nullptr) origin.cpu = header.cpu()->str();
   origin.threads = std::clamp<uint32_t>(header.threads(), 1, 1024);
   if (origin.torch != TORCH_VERSION) {
-    throw Error(file_.path() + " was recorded with PyTorch \"" + origin.torch + "\", this is " + TORCH_VERSION +
+    throw Error(file_.path() + " was recorded with PyTorch \"" + origin.torch + "\", this is " +
+                TORCH_VERSION +
                 ": ops, and how they round, may differ; use the same PyTorch, or record it again");
   }
   handler_.begin(origin);
 }
 
 void StreamReader::end(const wire::End& end) const {
-  if (end.events() != events_ || end.calls() != calls_) throw Invalid("the end counts other events than there are");
+  if (end.events() != events_ || end.calls() != calls_)
+    throw Invalid("the end counts other events than there are");
 }
 
 void StreamReader::add_form(const wire::Form& form, const ValueContext& context) {
   auto decoded = decode_form(form, context);
   const GlobalState state{static_cast<c10::ScalarType>(form.default_dtype()), form.deterministic(),
                           form.fill_uninitialized()};
-  if (!c10::isFloatingType(state.default_dtype) || form.default_dtype() < 0) throw Invalid("an impossible default dtype");
+  if (!c10::isFloatingType(state.default_dtype) || form.default_dtype() < 0)
+    throw Invalid("an impossible default dtype");
   decoded->words = {state.pack(form.grad_mode())};
   if (!forms_.emplace(form.id(), std::move(decoded)).second) throw Invalid("a form is given twice");
 }
@@ -171,7 +177,8 @@ void StreamReader::call(const wire::Call& event, const ValueContext& context) {
   for (size_t i = 0; i < count; ++i) {
     const wire::TensorRef* ref = event.tensors()->Get(static_cast<uint32_t>(i));
     const bool defined = form.tensors[i].dtype != c10::ScalarType::Undefined;
-    if (defined != (ref->storage() != 0)) throw Invalid(form.op->name + ": a tensor that is and is not defined");
+    if (defined != (ref->storage() != 0))
+      throw Invalid(form.op->name + ": a tensor that is and is not defined");
     VirtualStorage* named = nullptr;
     if (defined) {
       named = &storage(ref->storage());
@@ -192,12 +199,14 @@ void StreamReader::call(const wire::Call& event, const ValueContext& context) {
     throw Invalid(form.op->name + ": a wrong number of outputs");
   }
   for (size_t i = 0; i < fresh; ++i) {
-    call.fresh.push_back(&new_storage(event.fresh()->Get(static_cast<uint32_t>(i)), form.fresh_nbytes[i]));
+    call.fresh.push_back(
+        &new_storage(event.fresh()->Get(static_cast<uint32_t>(i)), form.fresh_nbytes[i]));
   }
   ++calls_;
   handler_.call(call, event.awaited(), GlobalState::unpack(form.words[0]));
   if (event.awaited()) {
-    if (!awaited_.emplace(call.number, std::move(awaited)).second) throw Invalid("two calls of one number");
+    if (!awaited_.emplace(call.number, std::move(awaited)).second)
+      throw Invalid("two calls of one number");
   } else {
     update_sizes(form, awaited.storages);
   }
@@ -208,10 +217,12 @@ void StreamReader::outputs(const wire::Outputs& event) {
   CallForm form = *awaited.form;
   decode_result(event.result(), form);
   const size_t count = event.fresh() == nullptr ? 0 : event.fresh()->size();
-  if (count != form.fresh_nbytes.size()) throw Invalid(form.op->name + ": a wrong number of outputs");
+  if (count != form.fresh_nbytes.size())
+    throw Invalid(form.op->name + ": a wrong number of outputs");
   std::vector<VirtualStorage*> fresh;
   for (size_t i = 0; i < count; ++i) {
-    fresh.push_back(&new_storage(event.fresh()->Get(static_cast<uint32_t>(i)), form.fresh_nbytes[i]));
+    fresh.push_back(
+        &new_storage(event.fresh()->Get(static_cast<uint32_t>(i)), form.fresh_nbytes[i]));
   }
   handler_.outputs(event.number(), form, fresh);
   update_sizes(form, awaited.storages);
@@ -243,15 +254,18 @@ void StreamReader::failed(const wire::Failed& event) {
   }
   if (event.deferred()) {
     for (size_t i = 0; i < awaited.storages.size(); ++i) {
-      if (awaited.written[i] && awaited.storages[i] != nullptr) spoiled.push_back(awaited.storages[i]);
+      if (awaited.written[i] && awaited.storages[i] != nullptr)
+        spoiled.push_back(awaited.storages[i]);
     }
   }
-  handler_.failed(event.number(), event.message() == nullptr ? "" : event.message()->str(), event.deferred(), spoiled);
+  handler_.failed(event.number(), event.message() == nullptr ? "" : event.message()->str(),
+                  event.deferred(), spoiled);
 }
 
 void StreamReader::release(uint64_t id) {
   VirtualStorage& gone = storage(id);
-  // The program drops no argument of a call that it waits for: such a call has ended without a word.
+  // The program drops no argument of a call that it waits for: such a call has ended without a
+  // word.
   std::erase_if(awaited_, [&](const auto& item) {
     const auto& storages = item.second.storages;
     return std::find(storages.begin(), storages.end(), &gone) != storages.end();
@@ -319,7 +333,8 @@ std::span<const uint8_t> StreamReader::next_chunk() {
   if (file_.next(chunk_) == FrameReader::Next::Cut) throw CutOff{};
   const wire::Frame* frame = verified_frame(chunk_);
   const auto* types = frame->events_type();
-  if (types == nullptr || types->size() != 1 || types->GetEnum<wire::Event>(0) != wire::Event::Chunk) {
+  if (types == nullptr || types->size() != 1 ||
+      types->GetEnum<wire::Event>(0) != wire::Event::Chunk) {
     throw Invalid("data that does not follow");
   }
   const auto* bytes = as<wire::Chunk>(frame->events()->Get(0)).bytes();

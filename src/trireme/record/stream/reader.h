@@ -22,8 +22,8 @@ struct StreamOrigin {
   uint32_t threads = 1;
 };
 
-// Told of the events of a recording. Storages and forms belong to the reader; tensors lie within their storages' nbytes,
-// arguments fit their ops. A payload not taken is skipped.
+// Told of the events of a recording. Storages and forms belong to the reader; tensors lie within
+// their storages' nbytes, arguments fit their ops. A payload not taken is skipped.
 class StreamHandler {
  public:
   StreamHandler() = default;
@@ -33,18 +33,21 @@ class StreamHandler {
 
   virtual void begin(const StreamOrigin& /*origin*/) {}
   // A storage appears. Data: what it held before the recording, or null.
-  virtual void storage(VirtualStorage& /*storage*/, PayloadSource* /*data*/, const std::string& /*error*/) {}
+  virtual void storage(VirtualStorage& /*storage*/, PayloadSource* /*data*/,
+                       const std::string& /*error*/) {}
   // As in the queue; call.completion is null, `awaited` says whether its outcome follows.
   virtual void call(Call& call, bool awaited, const GlobalState& state) = 0;
-  virtual void outputs(uint64_t /*number*/, const CallForm& /*form*/, std::span<VirtualStorage* const> /*fresh*/) {}
+  virtual void outputs(uint64_t /*number*/, const CallForm& /*form*/,
+                       std::span<VirtualStorage* const> /*fresh*/) {}
   virtual void returned(uint64_t /*number*/, std::span<const c10::IValue> /*values*/) {}
   virtual void failed(uint64_t /*number*/, const std::string& /*message*/, bool /*deferred*/,
                       std::span<VirtualStorage* const> /*spoiled*/) {}
   virtual void released(VirtualStorage& /*storage*/) {}
   virtual void resized(VirtualStorage& /*storage*/, size_t /*nbytes*/) {}
-  virtual void entered(VirtualStorage& /*storage*/, const Geometry& /*geometry*/, PayloadSource& /*data*/) {}
-  virtual void read(VirtualStorage& /*storage*/, const Geometry& /*geometry*/, PayloadSource& /*data*/,
-                    SiteId /*site*/) {}
+  virtual void entered(VirtualStorage& /*storage*/, const Geometry& /*geometry*/,
+                       PayloadSource& /*data*/) {}
+  virtual void read(VirtualStorage& /*storage*/, const Geometry& /*geometry*/,
+                    PayloadSource& /*data*/, SiteId /*site*/) {}
 };
 
 class StreamReader {
@@ -52,7 +55,8 @@ class StreamReader {
   // Throws trireme::Error, as all of this class do for a file that cannot be read.
   StreamReader(const std::string& path, StreamHandler& handler);
 
-  // Reads the next frame's events. False after the last one, or where the file is cut off: see `complete`.
+  // Reads the next frame's events. False after the last one, or where the file is cut off: see
+  // `complete`.
   bool next();
   // Whether the recording ended as it should.
   bool complete() const { return ended_; }

@@ -22,15 +22,18 @@ void warn(const std::string& text) { std::fprintf(stderr, "trireme: warning: %s\
 class LazyWriter final : public Observer {
  public:
   explicit LazyWriter(std::string path) : path_(std::move(path)) {}
-  explicit LazyWriter(std::unique_ptr<stream::StreamWriter> writer) : writer_(std::move(writer)), open_(true) {}
+  explicit LazyWriter(std::unique_ptr<stream::StreamWriter> writer)
+      : writer_(std::move(writer)), open_(true) {}
 
   void call(const Call& call) override {
     if (ready()) writer_->call(call);
   }
-  void outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) override {
+  void outputs(uint64_t number, const CallForm& form,
+               std::span<VirtualStorage* const> fresh) override {
     if (ready()) writer_->outputs(number, form, fresh);
   }
-  void returned(uint64_t number, const CallForm& form, std::span<const c10::IValue> results) override {
+  void returned(uint64_t number, const CallForm& form,
+                std::span<const c10::IValue> results) override {
     if (ready()) writer_->returned(number, form, results);
   }
   void failed(uint64_t number, const std::string& message, bool deferred,
@@ -40,15 +43,15 @@ class LazyWriter final : public Observer {
   void released(const VirtualStorage& storage) override {
     if (writer_ && !forgotten_) writer_->released(storage);
   }
-  void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset, const at::Tensor& host,
-               SiteId site) override {
+  void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
+               const at::Tensor& host, SiteId site) override {
     if (ready()) writer_->entered(storage, geometry, offset, host, site);
   }
   void resized(const VirtualStorage& storage, size_t nbytes) override {
     if (writer_ && !forgotten_) writer_->resized(storage, nbytes);
   }
-  void read(const VirtualStorage& storage, const Geometry& geometry, int64_t offset, const at::Tensor& host,
-            SiteId site) override {
+  void read(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
+            const at::Tensor& host, SiteId site) override {
     if (ready()) writer_->read(storage, geometry, offset, host, site);
   }
 
@@ -104,10 +107,12 @@ void start_recording(const std::string& path) {
   Recording& recording = state();
   const std::lock_guard lock(recording.mutex);
   if (recording.writer) {
-    throw Error("a recording is under way (TRIREME_RECORD, or start_recording); stop it before another is started");
+    throw Error(
+        "a recording is under way (TRIREME_RECORD, or start_recording); stop it before another is "
+        "started");
   }
-  auto writer =
-      std::make_unique<LazyWriter>(std::make_unique<stream::StreamWriter>(with_process_number(path)));
+  auto writer = std::make_unique<LazyWriter>(
+      std::make_unique<stream::StreamWriter>(with_process_number(path)));
   recorder().add_observer_when_idle(writer.get());
   recording.writer = std::move(writer);
   recording.current = recording.writer.get();

@@ -30,7 +30,8 @@ Geometry as_bytes(size_t nbytes) {
 
 }  // namespace
 
-StreamWriter::StreamWriter(const std::string& path) : file_(path), builder_(2 * kBatchBytes), encoder_(builder_) {
+StreamWriter::StreamWriter(const std::string& path)
+    : file_(path), builder_(2 * kBatchBytes), encoder_(builder_) {
   const auto torch = builder_.CreateString(TORCH_VERSION);
   const auto cpu = builder_.CreateString(at::get_cpu_capability());
   add(wire::Event::Header,
@@ -51,7 +52,8 @@ void StreamWriter::call(const Call& call) {
   add(wire::Event::Call, any(encoder_.call(call, form)));
 }
 
-void StreamWriter::outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) {
+void StreamWriter::outputs(uint64_t number, const CallForm& form,
+                           std::span<VirtualStorage* const> fresh) {
   if (awaited_.erase(number) == 0) {  // its call came before the recording
     for (const VirtualStorage* storage : fresh) name_storage(*storage);
     return;
@@ -66,12 +68,14 @@ void StreamWriter::outputs(uint64_t number, const CallForm& form, std::span<Virt
   add(wire::Event::Outputs, any(wire::CreateOutputs(builder_, number, result, all)));
 }
 
-void StreamWriter::returned(uint64_t number, const CallForm& /*form*/, std::span<const c10::IValue> results) {
+void StreamWriter::returned(uint64_t number, const CallForm& /*form*/,
+                            std::span<const c10::IValue> results) {
   if (awaited_.erase(number) == 0) return;
   std::vector<Offset<wire::Value>> values;
   for (const auto& result : results) {
     const bool told = !result.isTensor() && !result.isTensorList();
-    values.push_back(told ? encoder_.value(result) : wire::CreateValue(builder_, wire::ValueKind::Undefined));
+    values.push_back(told ? encoder_.value(result)
+                          : wire::CreateValue(builder_, wire::ValueKind::Undefined));
   }
   const auto all = builder_.CreateVector(values);
   add(wire::Event::Returned, any(wire::CreateReturned(builder_, number, all)));
@@ -155,7 +159,8 @@ void StreamWriter::name_storage(const VirtualStorage& storage, uint64_t overwrit
   Offset<flatbuffers::String> error;
   const size_t nbytes = storage.nbytes;
   if (storage.memory && storage.memory.nbytes() > overwritten) {
-    data = encoder_.payload(static_cast<const std::byte*>(storage.memory.data()), as_bytes(storage.memory.nbytes()));
+    data = encoder_.payload(static_cast<const std::byte*>(storage.memory.data()),
+                            as_bytes(storage.memory.nbytes()));
   }
   if (storage.error) error = builder_.CreateString(storage.error->message);
   add(wire::Event::Storage, any(wire::CreateStorage(builder_, storage.id, nbytes, data, error)));
@@ -199,8 +204,8 @@ void StreamWriter::write_chunks(const PendingPayload& payload) {
     flush_batch();
     chunk_.clear();
   };
-  for_each_run(payload.geometry.sizes(), payload.geometry.strides(), c10::elementSize(payload.geometry.dtype),
-               [&](int64_t at, size_t size) {
+  for_each_run(payload.geometry.sizes(), payload.geometry.strides(),
+               c10::elementSize(payload.geometry.dtype), [&](int64_t at, size_t size) {
                  const std::byte* from = payload.data + at;
                  while (size > 0) {
                    const size_t part = std::min(size, kChunkBytes - chunk_.size());

@@ -15,23 +15,25 @@
 
 namespace trireme::record::stream {
 
-// Serialises under the recorder's lock into a batch of about 64 KiB; memory does not grow with the stream but for 8
-// bytes a live storage and the signatures of the forms.
+// Serialises under the recorder's lock into a batch of about 64 KiB; memory does not grow with the
+// stream but for 8 bytes a live storage and the signatures of the forms.
 class StreamWriter final : public Observer {
  public:
   explicit StreamWriter(const std::string& path);
 
   void call(const Call& call) override;
-  void outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) override;
-  void returned(uint64_t number, const CallForm& form, std::span<const c10::IValue> results) override;
+  void outputs(uint64_t number, const CallForm& form,
+               std::span<VirtualStorage* const> fresh) override;
+  void returned(uint64_t number, const CallForm& form,
+                std::span<const c10::IValue> results) override;
   void failed(uint64_t number, const std::string& message, bool deferred,
               std::span<VirtualStorage* const> fresh) override;
   void released(const VirtualStorage& storage) override;
-  void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset, const at::Tensor& host,
-               SiteId site) override;
+  void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
+               const at::Tensor& host, SiteId site) override;
   void resized(const VirtualStorage& storage, size_t nbytes) override;
-  void read(const VirtualStorage& storage, const Geometry& geometry, int64_t offset, const at::Tensor& host,
-            SiteId site) override;
+  void read(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
+            const at::Tensor& host, SiteId site) override;
 
   // Writes the last frame. Returns what went wrong while recording, or "".
   std::string finish();
@@ -45,7 +47,8 @@ class StreamWriter final : public Observer {
 
   uint32_t form_id(const CallForm& form);
   void name_site(SiteId site);
-  // Declares a storage that was not named before, with the bytes it holds unless `overwritten` ones are all.
+  // Declares a storage that was not named before, with the bytes it holds unless `overwritten` ones
+  // are all.
   void name_storage(const VirtualStorage& storage, uint64_t overwritten = 0);
   flatbuffers::Offset<wire::Payload> data_of(const Geometry& geometry, const at::Tensor& host);
   void add(wire::Event type, flatbuffers::Offset<void> event);
