@@ -55,9 +55,18 @@ def _compiled() -> Any:
     return _C
 
 
-def explain() -> str:
-    """The recorded stream as text: op, shapes, dtypes, storages, source line."""
-    text: str = _compiled().explain()
+def explain(enable: bool | None = None) -> str:
+    """The latest recorded calls as text: op, shapes, dtypes, storages, source line.
+
+    Lines are kept from `enable=True` (or ``TRIREME_EXPLAIN=1``) on: each costs microseconds.
+    `enable=False` returns those kept so far and ends it.
+    """
+    compiled = _compiled()
+    if enable:
+        compiled.enable_explain(True)
+    text: str = compiled.explain()
+    if enable is False:
+        compiled.enable_explain(False)
     return text
 
 

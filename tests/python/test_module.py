@@ -232,7 +232,12 @@ def test_public_functions() -> None:
     before = trireme.counters()["calls"]
     torch.ones(3, device=DEVICE).add_(1).cpu()
     assert trireme.counters()["calls"] > before
-    assert isinstance(trireme.explain(), str)
+    assert "explain(enable=True)" in trireme.explain()  # says how to get something
+    trireme.explain(enable=True)
+    torch.ones(3, device=DEVICE).cosh()
+    line = next(line for line in trireme.explain(enable=False).splitlines() if "cosh" in line)
+    assert "f32 3" in line
+    assert "test_module.py" in line
     assert trireme.__version__.count(".") == 2
 
 
