@@ -92,8 +92,11 @@ def listed_calls() -> list[Any]:
         entries = getattr(lists, name)
         if not isinstance(entries, list):
             continue
-        modules = [torch.nn.functional, torch._C._nn] if name.startswith("nn_") else [torch]
-        modules = [torch.Tensor] if name.startswith("methods_") else modules
+        modules: list[Any] = [torch]
+        if name.startswith("nn_"):
+            modules = [torch.nn.functional, torch._C._nn]
+        elif name.startswith("methods_"):
+            modules = [torch.Tensor]
         for number, entry in enumerate(entries):
             function = next((getattr(m, entry[0]) for m in modules if hasattr(m, entry[0])), None)
             if function is None:

@@ -50,14 +50,16 @@ Policy policy_of(std::string_view name) {
   return Policy::Float;
 }
 
-// The widest of the floating-point arguments; throws, as the CPU does, where one is neither float32 nor the lower type.
+// The widest of the floating-point arguments; throws, as the CPU does, where one is neither float32
+// nor the lower type.
 at::ScalarType promoted_type(at::ScalarType lower, c10::ArrayRef<c10::IValue> args) {
   at::ScalarType type = lower;
   for (const c10::IValue& arg : args) {
     if (arg.isTensor()) {
       type = at::autocast::prioritize(type, arg.toTensor(), kType);
     } else if (arg.isTensorList()) {
-      for (const at::Tensor& item : arg.toTensorVector()) type = at::autocast::prioritize(type, item, kType);
+      for (const at::Tensor& item : arg.toTensorVector())
+        type = at::autocast::prioritize(type, item, kType);
     }
   }
   return type;
@@ -72,7 +74,8 @@ at::ScalarType target_type(c10::ArrayRef<c10::IValue> args) {
 }
 
 template <Policy policy>
-void cast_and_call(const c10::OperatorHandle& op, c10::DispatchKeySet /*keys*/, torch::jit::Stack* stack) {
+void cast_and_call(const c10::OperatorHandle& op, c10::DispatchKeySet /*keys*/,
+                   torch::jit::Stack* stack) {
   const c10::impl::ExcludeDispatchKeyGuard off(kKey);
   const size_t count = op.schema().arguments().size();
   const at::ScalarType type = target_type<policy>(torch::jit::last(*stack, count));
@@ -122,7 +125,8 @@ TORCH_LIBRARY_IMPL(aten, AutocastPrivateUse1, m) {
 void prepare_thread() {
   // PyTorch keeps the type that autocast uses by default for each thread, and starts it at float16.
   thread_local bool prepared = false;
-  if (prepared || at::autocast::is_autocast_enabled(kType)) return;  // not what an autocast in force has set
+  if (prepared || at::autocast::is_autocast_enabled(kType))
+    return;  // not what an autocast in force has set
   at::autocast::set_autocast_dtype(kType, at::kBFloat16);
   prepared = true;
 }
