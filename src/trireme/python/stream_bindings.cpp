@@ -65,8 +65,8 @@ void add_stream_bindings(py::module& m) {
   record::log_from_environment();
   record::explain_from_environment();
 
-  m.def("start_recording", &record::start_recording, py::arg("path"), py::call_guard<py::gil_scoped_release>(),
-        "Records the stream from here on to a file.");
+  m.def("start_recording", &record::start_recording, py::arg("path"),
+        py::call_guard<py::gil_scoped_release>(), "Records the stream from here on to a file.");
   m.def("stop_recording", &record::stop_recording, py::call_guard<py::gil_scoped_release>());
   m.def("recording", &record::recording);
   m.def("replay", &replay, py::arg("path"), py::arg("partial") = false,

@@ -106,13 +106,16 @@ std::string element_text(const void* element, c10::ScalarType dtype) {
 
 bool same_value(const c10::IValue& recorded, const c10::IValue& replayed) {
   if (recorded.isDouble() && replayed.isDouble()) {
-    return std::bit_cast<uint64_t>(recorded.toDouble()) == std::bit_cast<uint64_t>(replayed.toDouble());
+    return std::bit_cast<uint64_t>(recorded.toDouble()) ==
+           std::bit_cast<uint64_t>(replayed.toDouble());
   }
   return recorded.tagKind() == replayed.tagKind() && recorded == replayed;
 }
 
 bool same_outputs(const CallForm& recorded, const CallForm& replayed) {
-  if (recorded.fresh_nbytes != replayed.fresh_nbytes || recorded.outputs.size() != replayed.outputs.size()) return false;
+  if (recorded.fresh_nbytes != replayed.fresh_nbytes ||
+      recorded.outputs.size() != replayed.outputs.size())
+    return false;
   for (size_t i = 0; i < recorded.outputs.size(); ++i) {
     const auto& a = recorded.outputs[i];
     const auto& b = replayed.outputs[i];
@@ -124,8 +127,9 @@ bool same_outputs(const CallForm& recorded, const CallForm& replayed) {
 class Replay final : public record::stream::StreamHandler {
  public:
   explicit Replay(const std::string& path)
-      : reader_(path, *this),
-        executor_([this](const std::shared_ptr<const record::CallError>&) { ++result_.failed_calls; }) {}
+      : reader_(path, *this), executor_([this](const std::shared_ptr<const record::CallError>&) {
+          ++result_.failed_calls;
+        }) {}
 
   ReplayResult run(const ReplayOptions& options, const std::string& path) {
     const HostAllocatorScope memory;
@@ -136,17 +140,21 @@ class Replay final : public record::stream::StreamHandler {
     result_.complete = reader_.complete() || stopped_;
     if (!result_.complete && !options.partial) {
       throw Error(path + " ends early, after " + std::to_string(result_.calls) + " calls and " +
-                  std::to_string(result_.reads) + " values read (" + std::to_string(result_.mismatch_count) +
-                  " differ): its program did not end as it should, or the file was cut; to run what there is: "
+                  std::to_string(result_.reads) + " values read (" +
+                  std::to_string(result_.mismatch_count) +
+                  " differ): its program did not end as it should, or the file was cut; to run "
+                  "what there is: "
                   "trireme replay --partial");
     }
     return std::move(result_);
   }
 
   void begin(const record::stream::StreamOrigin& origin) override {
-    if (static_cast<int>(origin.threads) != at::get_num_threads()) at::set_num_threads(static_cast<int>(origin.threads));
+    if (static_cast<int>(origin.threads) != at::get_num_threads())
+      at::set_num_threads(static_cast<int>(origin.threads));
     if (origin.cpu != at::get_cpu_capability()) {
-      result_.note = "recorded with kernels for " + origin.cpu + ", replayed with " + at::get_cpu_capability();
+      result_.note =
+          "recorded with kernels for " + origin.cpu + ", replayed with " + at::get_cpu_capability();
     }
   }
 
@@ -184,11 +192,13 @@ class Replay final : public record::stream::StreamHandler {
     call.completion = nullptr;
   }
 
-  void outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) override {
+  void outputs(uint64_t number, const CallForm& form,
+               std::span<VirtualStorage* const> fresh) override {
     if (stopped_) return;
     const Pending pending = take(number);
     if (pending.completion.error) {
-      stop(pending, "failed, which it did not when it was recorded: " + message_of(pending.completion.error));
+      stop(pending, "failed, which it did not when it was recorded: " +
+                        message_of(pending.completion.error));
       return;
     }
     CallForm learned_form = *pending.form;
@@ -208,7 +218,8 @@ class Replay final : public record::stream::StreamHandler {
     if (stopped_) return;
     const Pending pending = take(number);
     if (pending.completion.error) {
-      stop(pending, "failed, which it did not when it was recorded: " + message_of(pending.completion.error));
+      stop(pending, "failed, which it did not when it was recorded: " +
+                        message_of(pending.completion.error));
       return;
     }
     const auto& results = pending.completion.results;
@@ -220,8 +231,8 @@ class Replay final : public record::stream::StreamHandler {
       std::ostringstream text;
       text << "recorded " << values[i];
       if (i < results.size()) text << ", replayed " << results[i];
-      note({result_.reads, pending.writer.number, pending.writer.op->name, reader_.site(pending.writer.site),
-            reader_.site(pending.writer.site), text.str()});
+      note({result_.reads, pending.writer.number, pending.writer.op->name,
+            reader_.site(pending.writer.site), reader_.site(pending.writer.site), text.str()});
     }
   }
 
@@ -257,7 +268,8 @@ class Replay final : public record::stream::StreamHandler {
     if (bytes >= storage.nbytes) storage.error.reset();
   }
 
-  void read(VirtualStorage& storage, const Geometry& geometry, PayloadSource& data, record::SiteId site) override {
+  void read(VirtualStorage& storage, const Geometry& geometry, PayloadSource& data,
+            record::SiteId site) override {
     if (stopped_) return;
     ++result_.reads;
     result_.compared_bytes += data.left();
@@ -270,7 +282,8 @@ class Replay final : public record::stream::StreamHandler {
       mismatch.issued = reader_.site(writer->second.site);
     }
     if (storage.error) {
-      mismatch.what = "a call failed, which it did not when it was recorded: " + storage.error->message;
+      mismatch.what =
+          "a call failed, which it did not when it was recorded: " + storage.error->message;
       note(std::move(mismatch));
       return;
     }
@@ -298,13 +311,14 @@ class Replay final : public record::stream::StreamHandler {
 
   static c10::Storage make_memory(size_t nbytes) {
     c10::Allocator* allocator = host_allocator();
-    return c10::Storage(c10::make_intrusive<c10::StorageImpl>(c10::StorageImpl::use_byte_size_t(), nbytes,
-                                                              allocator->allocate(nbytes), allocator,
-                                                              /*resizable=*/true));
+    return c10::Storage(c10::make_intrusive<c10::StorageImpl>(
+        c10::StorageImpl::use_byte_size_t(), nbytes, allocator->allocate(nbytes), allocator,
+        /*resizable=*/true));
   }
 
   // The reader has checked against the size that the file gives; this is the memory there is.
-  static void check_memory(const VirtualStorage& storage, const Geometry& geometry, int64_t offset) {
+  static void check_memory(const VirtualStorage& storage, const Geometry& geometry,
+                           int64_t offset) {
     if (storage.memory) record::stream::check_bounds(geometry, offset, storage.memory.nbytes());
   }
 
@@ -313,14 +327,16 @@ class Replay final : public record::stream::StreamHandler {
     auto* memory = static_cast<std::byte*>(host_memory(storage).mutable_data());
     record::stream::check_bounds(geometry, geometry.offset, storage.memory.nbytes());
     memory += static_cast<size_t>(geometry.offset) * element;
-    record::stream::for_each_run(geometry.sizes(), geometry.strides(), element, [&](int64_t at, size_t size) {
-      data.get(memory + at, size);
-      return true;
-    });
+    record::stream::for_each_run(geometry.sizes(), geometry.strides(), element,
+                                 [&](int64_t at, size_t size) {
+                                   data.get(memory + at, size);
+                                   return true;
+                                 });
   }
 
   // What differs first, or "".
-  static std::string compare(const VirtualStorage& storage, const Geometry& geometry, PayloadSource& data) {
+  static std::string compare(const VirtualStorage& storage, const Geometry& geometry,
+                             PayloadSource& data) {
     const size_t element = c10::elementSize(geometry.dtype);
     const auto* memory = static_cast<const std::byte*>(storage.memory.data());
     memory += static_cast<size_t>(geometry.offset) * element;
@@ -342,14 +358,16 @@ class Replay final : public record::stream::StreamHandler {
       }
       done += size;
     };
-    record::stream::for_each_run(geometry.sizes(), geometry.strides(), element, [&](int64_t at, size_t size) {
-      for (size_t start = 0; start < size; start += kPiece) {
-        compare_piece(memory + at + start, std::min(kPiece, size - start));
-      }
-      return true;
-    });
+    record::stream::for_each_run(
+        geometry.sizes(), geometry.strides(), element, [&](int64_t at, size_t size) {
+          for (size_t start = 0; start < size; start += kPiece) {
+            compare_piece(memory + at + start, std::min(kPiece, size - start));
+          }
+          return true;
+        });
     if (differing > 1) {
-      difference += " (" + std::to_string(differing) + " of " + std::to_string(done / element) + " elements differ)";
+      difference += " (" + std::to_string(differing) + " of " + std::to_string(done / element) +
+                    " elements differ)";
     }
     return difference;
   }
@@ -364,13 +382,15 @@ class Replay final : public record::stream::StreamHandler {
 
   void note(Mismatch mismatch) {
     ++result_.mismatch_count;
-    if (result_.mismatches.size() < kMostMismatches) result_.mismatches.push_back(std::move(mismatch));
+    if (result_.mismatches.size() < kMostMismatches)
+      result_.mismatches.push_back(std::move(mismatch));
   }
 
   void stop(const Pending& pending, const std::string& what) {
     stopped_ = true;
     const std::string site = reader_.site(pending.writer.site);
-    note({0, pending.writer.number, pending.writer.op->name, site, site, what + "; the replay ends here"});
+    note({0, pending.writer.number, pending.writer.op->name, site, site,
+          what + "; the replay ends here"});
   }
 
   Settings settings_;

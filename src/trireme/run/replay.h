@@ -19,7 +19,7 @@ struct Mismatch {
 
 struct ReplayResult {
   uint64_t calls = 0;
-  uint64_t reads = 0;           // values compared
+  uint64_t reads = 0;  // values compared
   uint64_t compared_bytes = 0;
   uint64_t mismatch_count = 0;
   std::vector<Mismatch> mismatches;  // the first few
@@ -32,8 +32,9 @@ struct ReplayOptions {
   bool partial = false;  // run what there is of a recording that was cut off
 };
 
-// Throws trireme::Error when the file cannot be read. A call that goes another way than recorded (another number of
-// elements, an error) ends the replay as a mismatch: what follows would mean nothing.
+// Throws trireme::Error when the file cannot be read. A call that goes another way than recorded
+// (another number of elements, an error) ends the replay as a mismatch: what follows would mean
+// nothing.
 ReplayResult replay(const std::string& path, const ReplayOptions& options = {});
 
 }  // namespace trireme::run

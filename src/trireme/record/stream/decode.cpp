@@ -286,7 +286,7 @@ PayloadSource::PayloadSource(const wire::Payload* payload, uint64_t expected, ui
     ready_ = {payload->inline_bytes()->data(), payload->inline_bytes()->size()};
     if (ready_.size() != length) throw Invalid("data that is not as long as it says");
   } else if (length > unread) {
-    throw Invalid("data of " + std::to_string(length) + " bytes, more than the file has left");
+    throw CutOff{};
   }
   left_ = length;
 }

@@ -12,6 +12,9 @@
 
 namespace trireme::record::stream {
 
+// Thrown where the file ends inside of what it announced; not an error of its own.
+struct CutOff {};
+
 // Where an announced payload's bytes come from.
 class PayloadSource {
  public:

@@ -9,9 +9,6 @@
 namespace trireme::record::stream {
 namespace {
 
-// Thrown inside a payload when the file ends there; not an error of its own.
-struct CutOff {};
-
 template <class T>
 const T& as(const void* table) {
   return *static_cast<const T*>(table);
