@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every exception of the conformance tests, each with its reason. There is no other list.
 
-`what`: "values" compares metadata only (the values are not defined by CPU's); "close" compares values to 1e-4; "forward", "backward", "inplace",
+`what`: "values" compares metadata only (the values are not defined by CPU's); "close" compares values to 1e-4; "out values" does so for out= only; "forward", "backward", "inplace",
 "host arguments" keeps tensor arguments other than the first on the CPU; "out", "errors", "module", "optim" leave that test out; "late" lets an error of execution come at the next wait;
 "fresh" leaves out the second run with permuted values. `names` are regular expressions for whole names.
 """
@@ -32,8 +32,12 @@ SKIPS = [
     Skip("values", r"(svd|pca)_lowrank", "random: a random projection starts the algorithm"),
     # Uninitialised memory.
     Skip("values", r"empty(_like|_permuted|_strided)?|new_empty(_strided)?", "values are uninitialised"),
+    Skip("out values", r"_?native_batch_norm(_legit)?", "eval mode leaves out= of save_mean and save_invstd resized but unwritten"),
     # Not deterministic on the CPU itself.
     Skip("close", r"linalg\.lstsq.*", "LAPACK's workspace alignment decides the last bits: CPU against CPU differs"),
+    # PyTorch itself decides by the device's type.
+    Skip("values", r"nn\.functional\.linear_cross_entropy.*", "acc_policy='auto' is 'accurate' on the CPU only, 'compact' on every other device", (torch.bfloat16,)),
+    Skip("module values", r"nn\.LinearCrossEntropyLoss", "acc_policy='auto' is 'accurate' on the CPU only, 'compact' on every other device", (torch.bfloat16,)),
     # PyTorch wants these arguments on the CPU on every device.
     Skip("host arguments", r"tensor_split", "tensor_indices_or_sections must be on the CPU, as on CUDA"),
     # What execution alone can find.

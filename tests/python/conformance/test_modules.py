@@ -74,6 +74,8 @@ def test_module(info: Any, training: bool, dtype: torch.dtype) -> None:
         torch.manual_seed(number)
         module = info.module_cls(*built.args, **built.kwargs).to(dtype).train(training)
         given = (item.forward_input.args, item.forward_input.kwargs)
+        if info.is_lazy:  # the first call makes the parameters, from the generator
+            module(*Copier("cpu")(given)[0], **given[1])
         on_cpu, moved = copy.deepcopy(module), copy.deepcopy(module).to(DEVICE)
         for repeat in range(2):  # the second time through the metadata cache
             where = f"[{item.desc or number}, pass {repeat}]"

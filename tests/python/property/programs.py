@@ -67,7 +67,7 @@ class Machine:
         return self
 
     def see(self, tensor: torch.Tensor) -> None:
-        host = tensor.detach().cpu()
+        host = tensor.detach().cpu().clone()
         meta = (tuple(tensor.shape), tensor.stride(), tensor.storage_offset(), tensor.dtype)
         self.reads.append((meta, host))
 
