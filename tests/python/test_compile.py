@@ -105,6 +105,17 @@ def test_autocast(backend: str) -> None:
     assert f(torch.ones(2, 8, device=DEVICE)).dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_attention(backend: str) -> None:
+    def attend(x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+
+    x = torch.linspace(-1, 1, 256, device=DEVICE).view(1, 2, 8, 16).requires_grad_()
+    y = torch.compile(attend, backend=backend)(x)
+    torch.testing.assert_close(y, attend(x))
+    y.sum().backward()
+
+
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_optimizer_step(backend: str) -> None:
     net, other = model(), model()
