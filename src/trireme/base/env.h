@@ -11,7 +11,8 @@ namespace trireme::base {
 // The variable's text; nothing when it is unset or empty.
 std::optional<std::string> env_string(const char* name);
 
-// True for 1/true/on/yes. Anything else that is set and not 0/false/off/no throws std::invalid_argument.
+// True for 1/true/on/yes. Anything else that is set and not 0/false/off/no throws
+// std::invalid_argument.
 bool env_flag(const char* name, bool fallback = false);
 
 // A non-negative integer. Throws std::invalid_argument when the text is not one.

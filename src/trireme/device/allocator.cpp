@@ -33,7 +33,9 @@ class Allocator final : public c10::DeviceAllocator {
     TORCH_CHECK(false, "trireme memory has no address of its own; copy tensors with copy_()");
   }
   bool initialized() override { return true; }
-  void emptyCache(c10::MempoolId_t /*pool*/) override { run::HostAllocator::instance().empty_cache(); }
+  void emptyCache(c10::MempoolId_t /*pool*/) override {
+    run::HostAllocator::instance().empty_cache();
+  }
   void recordStream(const c10::DataPtr& /*data*/, c10::Stream /*stream*/) override {}
 
   c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex /*device*/) override {
@@ -48,8 +50,12 @@ class Allocator final : public c10::DeviceAllocator {
     result.num_ooms = static_cast<int64_t>(stats.ooms);
     return result;
   }
-  void resetAccumulatedStats(c10::DeviceIndex /*device*/) override { run::HostAllocator::instance().reset_accumulated(); }
-  void resetPeakStats(c10::DeviceIndex /*device*/) override { run::HostAllocator::instance().reset_peak(); }
+  void resetAccumulatedStats(c10::DeviceIndex /*device*/) override {
+    run::HostAllocator::instance().reset_accumulated();
+  }
+  void resetPeakStats(c10::DeviceIndex /*device*/) override {
+    run::HostAllocator::instance().reset_peak();
+  }
   std::pair<size_t, size_t> getMemoryInfo(c10::DeviceIndex /*device*/) override {
     const size_t limit = run::HostAllocator::instance().limit();
     const size_t used = run::HostAllocator::instance().stats().allocated_bytes.current;
@@ -77,7 +83,8 @@ class PinnedAllocator final : public c10::Allocator {
     auto after = blocks_.upper_bound(const_cast<void*>(data));
     if (after == blocks_.begin()) return false;
     --after;
-    return static_cast<const char*>(data) < static_cast<const char*>(after->first) + after->second.first;
+    return static_cast<const char*>(data) <
+           static_cast<const char*>(after->first) + after->second.first;
   }
 
  private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device's allocator: hands out storages without memory; memory statistics are the host allocator's.
+// The device's allocator: hands out storages without memory; memory statistics are the host
+// allocator's.
 #pragma once
 
 #include <c10/core/Allocator.h>

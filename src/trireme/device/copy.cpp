@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies: between device tensors they are recorded; into the device the data is taken at once; out of it the program
-// waits.
+// Copies: between device tensors they are recorded; into the device the data is taken at once; out
+// of it the program waits.
 #include <ATen/ExpandUtils.h>
 #include <ATen/MemoryOverlap.h>
 #include <ATen/core/grad_mode.h>
@@ -22,7 +22,9 @@ namespace {
 // More bytes than this are not kept aside for a pending storage: the program waits instead.
 constexpr size_t kLargestSnapshot = size_t{16} << 20U;
 
-bool on_device(const at::Tensor& tensor) { return tensor.device().type() == c10::DeviceType::PrivateUse1; }
+bool on_device(const at::Tensor& tensor) {
+  return tensor.device().type() == c10::DeviceType::PrivateUse1;
+}
 
 void record_copy(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   static const record::OpInfo& op =
@@ -49,7 +51,8 @@ void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   record::Recorder& recorder = record::recorder();
   recorder.hooks().ensure_running();
   record::VirtualStorage& storage = *record::virtual_storage(*self.unsafeGetTensorImpl());
-  const bool pending = storage.last_use.load(std::memory_order_relaxed) > recorder.queue().executed();
+  const bool pending =
+      storage.last_use.load(std::memory_order_relaxed) > recorder.queue().executed();
   const bool fits = static_cast<size_t>(src.numel()) * src.element_size() <= kLargestSnapshot;
   if (pending && fits && src.layout() == at::kStrided) {
     record_copy(self, source, non_blocking);
@@ -72,8 +75,9 @@ void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
 
 at::Tensor& copy_(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   if (self.is_same(src)) return self;
-  TORCH_CHECK(self.layout() == at::kStrided || src.layout() == self.layout(), "copy_() between dense and ",
-              src.layout(), " tensors is not supported. Found self type = ", self.toString(),
+  TORCH_CHECK(self.layout() == at::kStrided || src.layout() == self.layout(),
+              "copy_() between dense and ", src.layout(),
+              " tensors is not supported. Found self type = ", self.toString(),
               " and src type = ", src.toString());
   TORCH_CHECK(!src.is_meta(), "Cannot copy out of meta tensor; no data!");
   if (on_device(self) && on_device(src)) {

@@ -17,7 +17,8 @@ constexpr size_t kStateBytes = 2 * sizeof(uint64_t);
 }
 
 PhiloxGenerator::PhiloxGenerator(uint64_t seed)
-    : GeneratorImpl(record::kDevice, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1)), seed_(seed) {}
+    : GeneratorImpl(record::kDevice, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1)),
+      seed_(seed) {}
 
 void PhiloxGenerator::set_current_seed(uint64_t seed) {
   seed_ = seed;
@@ -33,8 +34,9 @@ uint64_t PhiloxGenerator::seed() {
 
 void PhiloxGenerator::set_state(const c10::TensorImpl& state) {
   at::detail::check_rng_state(state);
-  TORCH_CHECK(state.numel() == static_cast<int64_t>(kStateBytes), "a trireme generator's state has ",
-              kStateBytes, " bytes (seed, offset), got ", state.numel());
+  TORCH_CHECK(state.numel() == static_cast<int64_t>(kStateBytes),
+              "a trireme generator's state has ", kStateBytes, " bytes (seed, offset), got ",
+              state.numel());
   std::array<uint64_t, 2> words{};
   std::memcpy(words.data(), state.data(), kStateBytes);
   seed_ = words[0];
@@ -42,7 +44,8 @@ void PhiloxGenerator::set_state(const c10::TensorImpl& state) {
 }
 
 c10::intrusive_ptr<c10::TensorImpl> PhiloxGenerator::get_state() const {
-  const at::Tensor state = at::empty({static_cast<int64_t>(kStateBytes)}, at::TensorOptions(at::kByte));
+  const at::Tensor state =
+      at::empty({static_cast<int64_t>(kStateBytes)}, at::TensorOptions(at::kByte));
   const std::array<uint64_t, 2> words{seed_, offset_};
   std::memcpy(state.mutable_data_ptr(), words.data(), kStateBytes);
   return state.getIntrusivePtr();
@@ -62,8 +65,8 @@ PhiloxGenerator* PhiloxGenerator::clone_impl() const {
 }
 
 const at::Generator& default_generator() {
-  static const auto* generator =
-      new at::Generator(at::make_generator<PhiloxGenerator>(c10::detail::getNonDeterministicRandom()));
+  static const auto* generator = new at::Generator(
+      at::make_generator<PhiloxGenerator>(c10::detail::getNonDeterministicRandom()));
   return *generator;
 }
 
@@ -76,7 +79,8 @@ record::PhiloxState draw(const c10::IValue& generator) {
   const at::Generator given = generator.toGenerator();
   if (!given.defined()) return default_generator().get<PhiloxGenerator>()->draw();
   TORCH_CHECK(given.device().type() == c10::DeviceType::PrivateUse1,
-              "Expected a 'trireme' device type for generator but found '", given.device().type(), "'");
+              "Expected a 'trireme' device type for generator but found '", given.device().type(),
+              "'");
   return given.get<PhiloxGenerator>()->draw();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device's random generator: Philox's seed and offset. Drawing advances the offset when a call is recorded, so the
-// state that the program reads never depends on what has run.
+// The device's random generator: Philox's seed and offset. Drawing advances the offset when a call
+// is recorded, so the state that the program reads never depends on what has run.
 #pragma once
 
 #include <ATen/core/Generator.h>

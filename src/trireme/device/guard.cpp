@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Device guard, streams and events. There is one device and one order of calls: every stream is that order.
+// Device guard, streams and events. There is one device and one order of calls: every stream is
+// that order.
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/util/Exception.h>
 
@@ -61,8 +62,12 @@ struct GuardImpl final : c10::impl::DeviceGuardImplInterface {
     auto& queue = record::recorder().queue();
     return queue.executed() >= queue.appended();
   }
-  void synchronizeStream(const c10::Stream& /*stream*/) const override { record::recorder().synchronize(); }
-  void synchronizeDevice(c10::DeviceIndex /*device*/) const override { record::recorder().synchronize(); }
+  void synchronizeStream(const c10::Stream& /*stream*/) const override {
+    record::recorder().synchronize();
+  }
+  void synchronizeDevice(c10::DeviceIndex /*device*/) const override {
+    record::recorder().synchronize();
+  }
 
   void record(void** event, const c10::Stream& /*stream*/, c10::DeviceIndex /*device*/,
               c10::EventFlag /*flag*/) const override {
@@ -76,7 +81,8 @@ struct GuardImpl final : c10::impl::DeviceGuardImplInterface {
   // Streams share one order: what is recorded later runs later anyway.
   void block(void* /*event*/, const c10::Stream& /*stream*/) const override {}
   bool queryEvent(void* event) const override {
-    return event == nullptr || record::recorder().queue().executed() >= event_state(event)->number.load();
+    return event == nullptr ||
+           record::recorder().queue().executed() >= event_state(event)->number.load();
   }
   void synchronizeEvent(void* event) const override {
     if (event != nullptr) record::recorder().queue().wait(event_state(event)->number.load());
@@ -85,10 +91,13 @@ struct GuardImpl final : c10::impl::DeviceGuardImplInterface {
     delete static_cast<EventPtr*>(event);
   }
   double elapsedTime(void* from, void* to, c10::DeviceIndex /*device*/) const override {
-    TORCH_CHECK(from != nullptr && to != nullptr, "Both events must be recorded before calculating elapsed time.");
-    TORCH_CHECK(queryEvent(from) && queryEvent(to),
-                "Both events must be completed before calculating elapsed time; call synchronize() first.");
-    const Clock::duration elapsed(event_state(to)->passed.load() - event_state(from)->passed.load());
+    TORCH_CHECK(from != nullptr && to != nullptr,
+                "Both events must be recorded before calculating elapsed time.");
+    TORCH_CHECK(
+        queryEvent(from) && queryEvent(to),
+        "Both events must be completed before calculating elapsed time; call synchronize() first.");
+    const Clock::duration elapsed(event_state(to)->passed.load() -
+                                  event_state(from)->passed.load());
     return std::chrono::duration<double, std::milli>(elapsed).count();
   }
 };

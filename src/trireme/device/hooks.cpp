@@ -24,7 +24,9 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   const at::Generator& getDefaultGenerator(c10::DeviceIndex /*device*/) const override {
     return default_generator();
   }
-  at::Generator getNewGenerator(c10::DeviceIndex /*device*/) const override { return make_generator(); }
+  at::Generator getNewGenerator(c10::DeviceIndex /*device*/) const override {
+    return make_generator();
+  }
   at::Device getDeviceFromPtr(void* data) const override {
     const bool ours = record::recorder().addresses().contains(data);
     return ours ? record::kDevice : at::Device(at::DeviceType::CPU);

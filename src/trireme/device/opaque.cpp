@@ -31,7 +31,8 @@ bool is_compressed(const at::Tensor& tensor) {
 
 at::Tensor dense_to_host(const at::Tensor& tensor) {
   VirtualStorage* storage = record::virtual_storage(*tensor.unsafeGetTensorImpl());
-  TORCH_CHECK(storage != nullptr, "trireme: a tensor without storage was given to an op that needs its data");
+  TORCH_CHECK(storage != nullptr,
+              "trireme: a tensor without storage was given to an op that needs its data");
   record::recorder().wait_for_use(*storage);
   record::recorder().wait_for_data(*storage);
   const record::Geometry geometry = record::geometry_of(*tensor.unsafeGetTensorImpl());
@@ -51,15 +52,16 @@ at::Tensor zero_tensor_to_host(const at::Tensor& tensor) {
 
 at::Tensor sparse_to_host(const at::Tensor& tensor) {
   const auto* impl = at::sparse::get_sparse_impl(tensor);
-  return at::_sparse_coo_tensor_unsafe(to_host(impl->indices()), to_host(impl->values()), tensor.sizes(),
-                                       tensor.options().device(at::kCPU), impl->coalesced());
+  return at::_sparse_coo_tensor_unsafe(to_host(impl->indices()), to_host(impl->values()),
+                                       tensor.sizes(), tensor.options().device(at::kCPU),
+                                       impl->coalesced());
 }
 
 at::Tensor compressed_to_host(const at::Tensor& tensor) {
   const auto* impl = static_cast<at::SparseCsrTensorImpl*>(tensor.unsafeGetTensorImpl());
-  return at::_sparse_compressed_tensor_unsafe(to_host(impl->compressed_indices()), to_host(impl->plain_indices()),
-                                              to_host(impl->values()), tensor.sizes(),
-                                              tensor.options().device(at::kCPU));
+  return at::_sparse_compressed_tensor_unsafe(
+      to_host(impl->compressed_indices()), to_host(impl->plain_indices()), to_host(impl->values()),
+      tensor.sizes(), tensor.options().device(at::kCPU));
 }
 
 // One opaque call: device tensors to CPU tensors over the same memory, and back.
@@ -84,7 +86,8 @@ class OpaqueCall {
     std::vector<c10::IValue> results;
     for (size_t i = 0; i < host.size(); ++i) {
       const int aliased = i < op_.returns.size() ? op_.returns[i].aliased_arg : -1;
-      results.push_back(aliased >= 0 && args[aliased].isTensor() ? args[aliased] : from_cpu(host[i]));
+      results.push_back(aliased >= 0 && args[aliased].isTensor() ? args[aliased]
+                                                                 : from_cpu(host[i]));
     }
     torch::jit::drop(*stack_, op_.args.size());
     for (auto& result : results) stack_->push_back(std::move(result));
@@ -107,7 +110,8 @@ class OpaqueCall {
     if (value.isDevice() && value.toDevice().type() == c10::DeviceType::PrivateUse1) {
       return c10::Device(c10::DeviceType::CPU);
     }
-    if (value.isGenerator() && value.toGenerator().device().type() == c10::DeviceType::PrivateUse1) return {};
+    if (value.isGenerator() && value.toGenerator().device().type() == c10::DeviceType::PrivateUse1)
+      return {};
     if (value.isTensorList()) {
       c10::List<at::Tensor> list;
       for (const at::Tensor& item : value.toTensorVector()) list.push_back(tensor_to_cpu(item));
@@ -159,7 +163,8 @@ class OpaqueCall {
 
   static std::vector<Pair> strided_parts(const Pair& pair) {
     if (pair.device.layout() == at::kStrided) {
-      return pair.device.has_storage() && pair.host.has_storage() ? std::vector<Pair>{pair} : std::vector<Pair>{};
+      return pair.device.has_storage() && pair.host.has_storage() ? std::vector<Pair>{pair}
+                                                                  : std::vector<Pair>{};
     }
     if (pair.device.layout() == at::kSparse) {
       const auto* device = at::sparse::get_sparse_impl(pair.device);
@@ -255,7 +260,8 @@ at::Tensor adopt(const at::Tensor& host) {
                              adopt(parts->values()), host.sizes());
     return tensor;
   }
-  if (!host.has_storage()) return at::_efficientzerotensor(host.sizes(), host.options().device(record::kDevice));
+  if (!host.has_storage())
+    return at::_efficientzerotensor(host.sizes(), host.options().device(record::kDevice));
   return record::recorder().adopt_dense(host);
 }
 

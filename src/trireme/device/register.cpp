@@ -72,16 +72,35 @@ const std::unordered_set<std::string_view>& hand_written() {
   return names;
 }
 
-// Composite kernels that are better taken apart: what they are made of is views, metadata, or the random ops and
-// factories that are recorded themselves.
+// Composite kernels that are better taken apart: what they are made of is views, metadata, or the
+// random ops and factories that are recorded themselves.
 const std::unordered_set<std::string_view>& taken_apart() {
   static const std::unordered_set<std::string_view> names = {
-      "aten::empty_like",       "aten::new_empty",   "aten::new_empty_strided", "aten::empty_permuted",
-      "aten::_to_copy",         "aten::to_sparse",   "aten::_unsafe_view",      "aten::unsafe_split",
-      "aten::unsafe_chunk",     "aten::lift",        "aten::lift_fresh",        "aten::is_same_size",
-      "aten::unsafe_split_with_sizes", "aten::_lazy_clone", "aten::_assert_async", "aten::_assert_scalar",
-      "aten::_has_same_storage_numel", "aten::resize", "aten::set", "aten::empty.names", "aten::resize_as_",
-      "aten::_sparse_coo_tensor_with_dims", "aten::sparse_resize_", "aten::copy", "aten::is_coalesced",
+      "aten::empty_like",
+      "aten::new_empty",
+      "aten::new_empty_strided",
+      "aten::empty_permuted",
+      "aten::_to_copy",
+      "aten::to_sparse",
+      "aten::_unsafe_view",
+      "aten::unsafe_split",
+      "aten::unsafe_chunk",
+      "aten::lift",
+      "aten::lift_fresh",
+      "aten::is_same_size",
+      "aten::unsafe_split_with_sizes",
+      "aten::_lazy_clone",
+      "aten::_assert_async",
+      "aten::_assert_scalar",
+      "aten::_has_same_storage_numel",
+      "aten::resize",
+      "aten::set",
+      "aten::empty.names",
+      "aten::resize_as_",
+      "aten::_sparse_coo_tensor_with_dims",
+      "aten::sparse_resize_",
+      "aten::copy",
+      "aten::is_coalesced",
   };
   return names;
 }
@@ -105,8 +124,9 @@ bool is_recorded(const c10::OperatorHandle& handle, const record::OpInfo& op) {
   if (hand_written().contains(op.name) || taken_apart().contains(op.name)) return false;
   if (is_view(handle.schema()) || handle.hasTag(at::Tag::inplace_view)) return false;
   if (handle.hasKernelForDispatchKey(DispatchKey::CPU)) return true;
-  const bool composite = handle.hasKernelForDispatchKey(DispatchKey::CompositeExplicitAutograd) ||
-                         handle.hasKernelForDispatchKey(DispatchKey::CompositeExplicitAutogradNonFunctional);
+  const bool composite =
+      handle.hasKernelForDispatchKey(DispatchKey::CompositeExplicitAutograd) ||
+      handle.hasKernelForDispatchKey(DispatchKey::CompositeExplicitAutogradNonFunctional);
   if (!composite) return false;
   // A composite random op ends in one that draws; a composite predicate reads metadata only.
   return !op.random && !returns_no_tensor(op);
@@ -115,7 +135,8 @@ bool is_recorded(const c10::OperatorHandle& handle, const record::OpInfo& op) {
 // Registrations live as long as the process.
 torch::Library& library(const std::string& name, DispatchKey key) {
   static auto* libraries = new std::vector<std::unique_ptr<torch::Library>>;
-  libraries->push_back(std::make_unique<torch::Library>(torch::Library::IMPL, name, key, __FILE__, __LINE__));
+  libraries->push_back(
+      std::make_unique<torch::Library>(torch::Library::IMPL, name, key, __FILE__, __LINE__));
   return *libraries->back();
 }
 
@@ -131,13 +152,14 @@ void register_recorded_ops() {
     if (!is_recorded(*handle, op)) continue;
     const std::string local = op.name.substr(op.name.find("::") + 2);
     (is_aten ? aten : mkldnn)
-        .impl(local.c_str(),
-              may_widen(op) ? widen_kernel(op)
-                            : torch::CppFunction::makeFromBoxedFunctor(std::make_unique<RecordKernel>(op)));
+        .impl(local.c_str(), may_widen(op) ? widen_kernel(op)
+                                           : torch::CppFunction::makeFromBoxedFunctor(
+                                                 std::make_unique<RecordKernel>(op)));
   }
 }
 
-// Composite kernels come before fallbacks: an op that the CPU has a sparse kernel for needs an entry of its own.
+// Composite kernels come before fallbacks: an op that the CPU has a sparse kernel for needs an
+// entry of its own.
 void register_sparse_ops() {
   const std::array<std::pair<DispatchKey, DispatchKey>, 2> keys = {
       {{DispatchKey::SparseCPU, DispatchKey::SparsePrivateUse1},
@@ -148,7 +170,8 @@ void register_sparse_ops() {
       if (!name.name.starts_with("aten::")) continue;
       const auto handle = c10::Dispatcher::singleton().findSchema(name);
       if (!handle || !handle->hasKernelForDispatchKey(host)) continue;
-      const std::string local = record::op_info(*handle).name.substr(std::string_view("aten::").size());
+      const std::string local =
+          record::op_info(*handle).name.substr(std::string_view("aten::").size());
       aten.impl(local.c_str(), torch::CppFunction::makeFromBoxedFunction<&opaque_fallback>());
     }
   }

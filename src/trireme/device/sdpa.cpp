@@ -25,9 +25,10 @@ at::Tensor hollow(const at::Tensor& tensor) {
 int64_t choose(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                const std::optional<at::Tensor>& mask, double dropout, bool is_causal,
                std::optional<double> scale, bool enable_gqa) {
-  const auto hollow_mask = mask && mask->defined() ? std::make_optional(hollow(*mask)) : std::nullopt;
-  return at::_fused_sdp_choice(hollow(query), hollow(key), hollow(value), hollow_mask, dropout, is_causal,
-                               scale, enable_gqa);
+  const auto hollow_mask =
+      mask && mask->defined() ? std::make_optional(hollow(*mask)) : std::nullopt;
+  return at::_fused_sdp_choice(hollow(query), hollow(key), hollow(value), hollow_mask, dropout,
+                               is_causal, scale, enable_gqa);
 }
 
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) { m.impl("_fused_sdp_choice", TORCH_FN(choose)); }

@@ -35,7 +35,8 @@ void resize_storage(const c10::Storage& storage, size_t nbytes) {
     impl.set_nbytes(nbytes);
     return;
   }
-  // A larger storage needs a longer range of addresses; the context, and with it the contents, stays.
+  // A larger storage needs a longer range of addresses; the context, and with it the contents,
+  // stays.
   if (nbytes > name->nbytes) {
     c10::DataPtr& data = impl._mutable_data_ptr_no_checks();
     const c10::DeleterFnPtr deleter = data.get_deleter();

@@ -38,27 +38,27 @@ const at::Tensor& fill_if_deterministic(const at::Tensor& tensor) {
 }
 
 void check_options(std::optional<at::Layout> layout, std::optional<bool> pin_memory) {
-  TORCH_CHECK(layout.value_or(at::kStrided) == at::kStrided, "trireme: cannot make an empty tensor of layout ",
-              layout.value_or(at::kStrided));
+  TORCH_CHECK(layout.value_or(at::kStrided) == at::kStrided,
+              "trireme: cannot make an empty tensor of layout ", layout.value_or(at::kStrided));
   TORCH_CHECK(!pin_memory.value_or(false), "Only dense CPU tensors can be pinned");
 }
 
-at::Tensor empty(c10::IntArrayRef sizes, std::optional<at::ScalarType> dtype, std::optional<at::Layout> layout,
-                 std::optional<at::Device> /*device*/, std::optional<bool> pin_memory,
-                 std::optional<at::MemoryFormat> memory_format) {
+at::Tensor empty(c10::IntArrayRef sizes, std::optional<at::ScalarType> dtype,
+                 std::optional<at::Layout> layout, std::optional<at::Device> /*device*/,
+                 std::optional<bool> pin_memory, std::optional<at::MemoryFormat> memory_format) {
   record::recorder().hooks().ensure_running();
   check_options(layout, pin_memory);
-  return fill_if_deterministic(at::detail::empty_generic(sizes, device_allocator(), kKeys,
-                                                         c10::dtype_or_default(dtype), memory_format));
+  return fill_if_deterministic(at::detail::empty_generic(
+      sizes, device_allocator(), kKeys, c10::dtype_or_default(dtype), memory_format));
 }
 
-at::Tensor empty_strided(c10::IntArrayRef sizes, c10::IntArrayRef strides, std::optional<at::ScalarType> dtype,
-                         std::optional<at::Layout> layout, std::optional<at::Device> /*device*/,
-                         std::optional<bool> pin_memory) {
+at::Tensor empty_strided(c10::IntArrayRef sizes, c10::IntArrayRef strides,
+                         std::optional<at::ScalarType> dtype, std::optional<at::Layout> layout,
+                         std::optional<at::Device> /*device*/, std::optional<bool> pin_memory) {
   record::recorder().hooks().ensure_running();
   check_options(layout, pin_memory);
-  return fill_if_deterministic(at::detail::empty_strided_generic(sizes, strides, device_allocator(), kKeys,
-                                                                 c10::dtype_or_default(dtype)));
+  return fill_if_deterministic(at::detail::empty_strided_generic(
+      sizes, strides, device_allocator(), kKeys, c10::dtype_or_default(dtype)));
 }
 
 const at::Tensor& resize_(const at::Tensor& self, c10::IntArrayRef sizes,
@@ -66,10 +66,11 @@ const at::Tensor& resize_(const at::Tensor& self, c10::IntArrayRef sizes,
   return at::native::resize_(self, sizes, memory_format);
 }
 
-at::Tensor& set_storage(at::Tensor& self, at::Storage source, int64_t offset, c10::IntArrayRef sizes,
-                        c10::IntArrayRef strides) {
+at::Tensor& set_storage(at::Tensor& self, at::Storage source, int64_t offset,
+                        c10::IntArrayRef sizes, c10::IntArrayRef strides) {
   TORCH_CHECK(source.device().type() == c10::DeviceType::PrivateUse1,
-              "Expected all tensors to be on the same device, but found at least two devices, trireme:0 and ",
+              "Expected all tensors to be on the same device, but found at least two devices, "
+              "trireme:0 and ",
               source.device(), "!");
   const size_t element = self.dtype().itemsize();
   const size_t needed =
@@ -85,16 +86,20 @@ at::Tensor& set_whole_storage(at::Tensor& self, at::Storage source) {
   return set_storage(self, std::move(source), 0, {elements}, {});
 }
 
-at::Tensor& set_empty(at::Tensor& self) { return set_storage(self, record::recorder().make_storage(0), 0, {0}, {}); }
+at::Tensor& set_empty(at::Tensor& self) {
+  return set_storage(self, record::recorder().make_storage(0), 0, {0}, {});
+}
 
 at::Tensor& set_tensor(at::Tensor& self, const at::Tensor& source) {
   if (self.is_same(source)) return self;
-  return set_storage(self, source.storage(), source.storage_offset(), source.sizes(), source.strides());
+  return set_storage(self, source.storage(), source.storage_offset(), source.sizes(),
+                     source.strides());
 }
 
 bool is_set_to(const at::Tensor& self, const at::Tensor& other) {
-  return self.storage().is_alias_of(other.storage()) && self.storage_offset() == other.storage_offset() &&
-         self.sizes() == other.sizes() && self.strides() == other.strides();
+  return self.storage().is_alias_of(other.storage()) &&
+         self.storage_offset() == other.storage_offset() && self.sizes() == other.sizes() &&
+         self.strides() == other.strides();
 }
 
 // A zero tensor has no memory anywhere, but it is on the device.

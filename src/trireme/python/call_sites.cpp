@@ -35,7 +35,8 @@ struct Key {
 
 struct KeyHash {
   size_t operator()(const Key& key) const {
-    return (reinterpret_cast<uintptr_t>(key.code) >> 4U) * 0x9e3779b97f4a7c15ULL + static_cast<size_t>(key.instruction);
+    return (reinterpret_cast<uintptr_t>(key.code) >> 4U) * 0x9e3779b97f4a7c15ULL +
+           static_cast<size_t>(key.instruction);
   }
 };
 
@@ -46,8 +47,8 @@ struct SiteTable {
   std::deque<Site> sites;  // sites[id - 1]
 
   SiteId intern(const Key& key) {
-    // The code object must outlive its address in the tables; taking a reference needs the GIL, and that must be
-    // had before the lock.
+    // The code object must outlive its address in the tables; taking a reference needs the GIL, and
+    // that must be had before the lock.
     const PyGILState_STATE gil = PyGILState_Ensure();
     Py_INCREF(const_cast<PyCodeObject*>(key.code));
     PyGILState_Release(gil);
@@ -72,7 +73,8 @@ bool is_library_file(PyObject* filename) {
   return path.find("/site-packages/torch/") != std::string_view::npos ||
          path.find("/dist-packages/torch/") != std::string_view::npos ||
          path.find("/python/trireme/") != std::string_view::npos ||
-         path.find("/site-packages/trireme/") != std::string_view::npos || path.starts_with("<frozen");
+         path.find("/site-packages/trireme/") != std::string_view::npos ||
+         path.starts_with("<frozen");
 }
 
 bool is_library_code(const PyCodeObject* code) {
@@ -96,7 +98,8 @@ Key current_line() {
   for (const _PyInterpreterFrame* frame = thread->cframe->current_frame; frame != nullptr;
        frame = frame->previous) {
     const PyCodeObject* code = frame->f_code;
-    const auto at = static_cast<int>(frame->prev_instr - _PyCode_CODE(code)) * static_cast<int>(sizeof(_Py_CODEUNIT));
+    const auto at = static_cast<int>(frame->prev_instr - _PyCode_CODE(code)) *
+                    static_cast<int>(sizeof(_Py_CODEUNIT));
     if (!is_library_code(code)) return {code, at};
     outermost = {code, at};
   }
@@ -147,8 +150,8 @@ std::string describe(SiteId id) {
   // Both are read from an immutable object that is never freed.
   const int line = PyCode_Addr2Line(site.code, site.instruction);
   const auto* name = static_cast<const char*>(PyUnicode_DATA(site.code->co_filename));
-  return std::string(name, static_cast<size_t>(PyUnicode_GET_LENGTH(site.code->co_filename))) + ":" +
-         std::to_string(line);
+  return std::string(name, static_cast<size_t>(PyUnicode_GET_LENGTH(site.code->co_filename))) +
+         ":" + std::to_string(line);
 }
 
 }  // namespace

@@ -40,10 +40,14 @@ std::map<std::string, uint64_t> memory_stats() {
 std::map<std::string, uint64_t> counters() {
   const record::Counters counters = record::recorder().counters();
   return {
-      {"calls", counters.calls},       {"cache_hits", counters.cache_hits},
-      {"cache_misses", counters.cache_misses}, {"awaited", counters.awaited},
-      {"opaque", counters.opaque},     {"waits", counters.waits},
-      {"errors", counters.errors},     {"forms", counters.forms},
+      {"calls", counters.calls},
+      {"cache_hits", counters.cache_hits},
+      {"cache_misses", counters.cache_misses},
+      {"awaited", counters.awaited},
+      {"opaque", counters.opaque},
+      {"waits", counters.waits},
+      {"errors", counters.errors},
+      {"forms", counters.forms},
       {"pending", counters.pending},
   };
 }
@@ -69,18 +73,23 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   install_call_sites();
   add_stream_bindings(m);
 
-  m.def("synchronize", [] { record::recorder().synchronize(); }, py::call_guard<py::gil_scoped_release>());
+  m.def(
+      "synchronize", [] { record::recorder().synchronize(); },
+      py::call_guard<py::gil_scoped_release>());
   m.def("is_in_bad_fork", &run::in_bad_fork);
   m.def("memory_stats", &memory_stats);
   m.def("reset_peak_memory_stats", [] { run::HostAllocator::instance().reset_peak(); });
-  m.def("reset_accumulated_memory_stats", [] { run::HostAllocator::instance().reset_accumulated(); });
+  m.def("reset_accumulated_memory_stats",
+        [] { run::HostAllocator::instance().reset_accumulated(); });
   m.def("empty_cache", [] { run::HostAllocator::instance().empty_cache(); });
-  m.def("set_memory_limit", [](std::optional<size_t> bytes) { run::HostAllocator::instance().set_limit(bytes); });
+  m.def("set_memory_limit",
+        [](std::optional<size_t> bytes) { run::HostAllocator::instance().set_limit(bytes); });
   m.def("memory_limit", [] { return run::HostAllocator::instance().limit(); });
   m.def("default_generator", [] { return device::default_generator(); });
   m.def("counters", &counters);
   m.def("shutdown", &shutdown, py::arg("abandon") = false,
-        "Stops the executor; returns the text of an error that the program was never told of, or None.");
+        "Stops the executor; returns the text of an error that the program was never told of, or "
+        "None.");
 }
 
 }  // namespace trireme::python

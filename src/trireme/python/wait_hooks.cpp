@@ -8,7 +8,8 @@
 namespace trireme::python {
 namespace {
 
-// A thread that holds the GIL gives it up while it waits: the autograd threads that record may need it.
+// A thread that holds the GIL gives it up while it waits: the autograd threads that record may need
+// it.
 void* enter_wait() {
   if (Py_IsInitialized() == 0 || PyGILState_Check() == 0) return nullptr;
   return PyEval_SaveThread();
@@ -38,7 +39,8 @@ void raise_interrupt() {
 }  // namespace
 
 void install_wait_hooks() {
-  record::recorder().queue().set_wait_hooks({&enter_wait, &leave_wait, &interrupted, &raise_interrupt});
+  record::recorder().queue().set_wait_hooks(
+      {&enter_wait, &leave_wait, &interrupted, &raise_interrupt});
 }
 
 }  // namespace trireme::python

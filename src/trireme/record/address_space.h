@@ -8,13 +8,15 @@
 
 namespace trireme::record {
 
-// A reserved, inaccessible range: each storage gets a part of it as large as its data, so that data_ptr() is unique
-// per storage and tells views apart, and a program that reads it faults instead of reading something else.
+// A reserved, inaccessible range: each storage gets a part of it as large as its data, so that
+// data_ptr() is unique per storage and tells views apart, and a program that reads it faults
+// instead of reading something else.
 class AddressSpace {
  public:
   AddressSpace();
 
-  // A part of `nbytes`, aligned to 64 bytes, never null. Parts repeat only after the whole range was handed out.
+  // A part of `nbytes`, aligned to 64 bytes, never null. Parts repeat only after the whole range
+  // was handed out.
   void* take(size_t nbytes) {
     const size_t size = (nbytes + kAlignment) & ~(kAlignment - 1);
     uintptr_t at = next_.fetch_add(size, std::memory_order_relaxed);
@@ -22,7 +24,8 @@ class AddressSpace {
       next_.store(begin_ + size, std::memory_order_relaxed);
       at = begin_;
     }
-    return reinterpret_cast<void*>(at);  // NOLINT(performance-no-int-to-ptr): an address that is never read
+    return reinterpret_cast<void*>(
+        at);  // NOLINT(performance-no-int-to-ptr): an address that is never read
   }
 
   bool contains(const void* address) const {

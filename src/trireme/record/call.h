@@ -23,7 +23,8 @@ struct PhiloxState {
 // What an awaited call gives back to the waiting thread.
 struct Completion {
   std::vector<c10::IValue> results;
-  std::vector<at::Tensor> tensors;  // the CPU tensors that stood for the tensor arguments, as the call left them
+  std::vector<at::Tensor>
+      tensors;  // the CPU tensors that stood for the tensor arguments, as the call left them
   std::exception_ptr error;
   bool poisoned = false;  // the call did not run: an argument was spoiled by an earlier error
 };
@@ -38,12 +39,14 @@ struct Call {
   Kind kind = Kind::Op;
   Phase phase = Phase::Neither;
   SiteId site = kUnknownSite;
-  uint64_t number = 0;             // place in the stream, from 1
-  uint64_t autograd_sequence = 0;  // Forward: number of the autograd node made next; Backward: of the node that runs
-  uint64_t autograd_thread = 0;    // the thread that made the node
+  uint64_t number = 0;  // place in the stream, from 1
+  uint64_t autograd_sequence =
+      0;  // Forward: number of the autograd node made next; Backward: of the node that runs
+  uint64_t autograd_thread = 0;  // the thread that made the node
   const CallForm* form = nullptr;
   Bindings bindings;
-  c10::SmallVector<VirtualStorage*, 2> fresh;  // storages of the outputs, in the order of the form's fresh_nbytes
+  c10::SmallVector<VirtualStorage*, 2>
+      fresh;  // storages of the outputs, in the order of the form's fresh_nbytes
   PhiloxState random;
   Completion* completion = nullptr;  // Op that is awaited
   VirtualStorage* released = nullptr;

@@ -22,9 +22,9 @@ enum class ErrorKind : uint8_t {
 
 struct CallError {
   ErrorKind kind = ErrorKind::Runtime;
-  std::string message;                       // as the kernel said it
-  std::string op;                            // aten::embedding
-  std::string where;                         // file:line of the program, or "unknown line"
+  std::string message;                        // as the kernel said it
+  std::string op;                             // aten::embedding
+  std::string where;                          // file:line of the program, or "unknown line"
   mutable std::atomic<bool> reported{false};  // the program has been told
 };
 

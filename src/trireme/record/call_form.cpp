@@ -26,7 +26,8 @@ class FormReader {
         if (value.isNone()) return {};
         ArgSlot slot{.kind = ArgSlot::Kind::TensorList};
         slot.optional_items = item_type(argument)->kind() == c10::TypeKind::OptionalType;
-        for (const auto& item : value.toListRef()) slot.items.push_back(read_tensor(item, info.written));
+        for (const auto& item : value.toListRef())
+          slot.items.push_back(read_tensor(item, info.written));
         return slot;
       }
       case ArgKind::Number:

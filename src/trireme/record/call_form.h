@@ -18,10 +18,11 @@ namespace trireme::record {
 struct ArgSlot {
   enum class Kind : uint8_t { Constant, Tensor, HostTensor, TensorList, Number, NumberList };
   Kind kind = Kind::Constant;
-  c10::IValue constant{};          // Constant
-  std::vector<ArgSlot> items{};    // TensorList, NumberList: Tensor, HostTensor, Number or Constant (None) items
-  bool optional_items = false;     // TensorList is a Tensor?[]
-  c10::TypePtr item_type{};        // NumberList: Scalar or float
+  c10::IValue constant{};  // Constant
+  std::vector<ArgSlot>
+      items{};  // TensorList, NumberList: Tensor, HostTensor, Number or Constant (None) items
+  bool optional_items = false;  // TensorList is a Tensor?[]
+  c10::TypePtr item_type{};     // NumberList: Scalar or float
 };
 
 // One tensor among a call's outputs.
@@ -57,8 +58,9 @@ struct CallForm {
   bool grad_mode = true;
 
   std::vector<ArgSlot> args;
-  std::vector<Geometry> tensors;  // of the tensor arguments, in order of appearance; offsets are the first call's
-  std::vector<bool> written;      // which of them the op writes
+  std::vector<Geometry>
+      tensors;  // of the tensor arguments, in order of appearance; offsets are the first call's
+  std::vector<bool> written;  // which of them the op writes
 
   // The outputs; filled when they are known.
   bool complete = false;

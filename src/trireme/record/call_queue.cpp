@@ -7,7 +7,8 @@
 namespace trireme::record {
 namespace {
 
-// About 20 us: longer than the gap between two recorded calls, shorter than what a sleep and a wake cost.
+// About 20 us: longer than the gap between two recorded calls, shorter than what a sleep and a wake
+// cost.
 constexpr int kSpins = 600;
 
 inline void relax() {
@@ -20,14 +21,13 @@ inline void relax() {
 
 }  // namespace
 
-CallQueue::CallQueue(size_t capacity)
-    : ring_(std::bit_ceil(capacity)), mask_(ring_.size() - 1) {}
+CallQueue::CallQueue(size_t capacity) : ring_(std::bit_ceil(capacity)), mask_(ring_.size() - 1) {}
 
 void CallQueue::append() {
   const uint64_t number = next_number();
   ring_[number & mask_].number = number;
-  // Sequentially consistent, as is the executor's store before it looks at appended_ and sleeps: one of the two sees
-  // the other.
+  // Sequentially consistent, as is the executor's store before it looks at appended_ and sleeps:
+  // one of the two sees the other.
   appended_.store(number, std::memory_order_seq_cst);
   if (executor_sleeps_.load(std::memory_order_seq_cst)) wake_executor();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bounded queue between the recorder (many threads, one at a time under the recorder's lock) and the executor (one
-// thread). A ring of calls that are filled and run in place.
+// The bounded queue between the recorder (many threads, one at a time under the recorder's lock)
+// and the executor (one thread). A ring of calls that are filled and run in place.
 #pragma once
 
 #include <atomic>
@@ -17,10 +17,12 @@ namespace trireme::record {
 
 // Called around a wait that may be long, on the waiting thread.
 struct WaitHooks {
-  // Gives up what others need to make progress (the GIL); returns what `leave` needs to take it back.
+  // Gives up what others need to make progress (the GIL); returns what `leave` needs to take it
+  // back.
   void* (*enter)() = nullptr;
   void (*leave)(void* state) = nullptr;
-  // Called every 50 ms of a wait, between enter and leave; true when the wait must end (Ctrl-C was pressed).
+  // Called every 50 ms of a wait, between enter and leave; true when the wait must end (Ctrl-C was
+  // pressed).
   bool (*interrupted)() = nullptr;
   // Throws what stands for the interrupt; called after leave.
   void (*raise_interrupt)() = nullptr;
@@ -41,7 +43,8 @@ class CallQueue {
   // --- any thread ---
   uint64_t appended() const { return appended_.load(std::memory_order_acquire); }
   uint64_t executed() const { return executed_.load(std::memory_order_acquire); }
-  // Returns when the call has run. Throws when the wait was interrupted, which only an interruptible one can be.
+  // Returns when the call has run. Throws when the wait was interrupted, which only an
+  // interruptible one can be.
   void wait(uint64_t number, bool interruptible = true);
   void wait_for_space() { wait(appended() - ring_.size() / 2); }
   void set_wait_hooks(WaitHooks hooks) { hooks_ = hooks; }
@@ -49,7 +52,8 @@ class CallQueue {
   uint64_t waits() const { return waits_.load(std::memory_order_relaxed); }
 
   // --- executor ---
-  // The next call, or null when `stop` was called and nothing is left. Blocks while the queue is empty.
+  // The next call, or null when `stop` was called and nothing is left. Blocks while the queue is
+  // empty.
   Call* front();
   // The call from `front` has run.
   void pop();

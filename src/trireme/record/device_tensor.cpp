@@ -7,8 +7,8 @@
 namespace trireme::record {
 namespace {
 
-at::Tensor make_output(const CallForm& form, const OutputSlot& slot, c10::ArrayRef<c10::IValue> args,
-                       c10::ArrayRef<c10::Storage> fresh) {
+at::Tensor make_output(const CallForm& form, const OutputSlot& slot,
+                       c10::ArrayRef<c10::IValue> args, c10::ArrayRef<c10::Storage> fresh) {
   switch (slot.kind) {
     case OutputSlot::Kind::Undefined:
       return {};
@@ -18,7 +18,8 @@ at::Tensor make_output(const CallForm& form, const OutputSlot& slot, c10::ArrayR
       // The output lies where it lay in the first call, relative to the argument.
       const at::Tensor& argument = tensor_argument(form, args, slot.index);
       const int64_t shift = slot.geometry.offset - form.tensors[slot.index].offset;
-      return make_device_tensor(argument.storage(), slot.geometry, argument.storage_offset() + shift);
+      return make_device_tensor(argument.storage(), slot.geometry,
+                                argument.storage_offset() + shift);
     }
     case OutputSlot::Kind::Fresh:
       return make_device_tensor(fresh[slot.index], slot.geometry, slot.geometry.offset);
@@ -36,7 +37,8 @@ at::Tensor make_device_tensor(c10::Storage storage, const Geometry& geometry, in
   return tensor;
 }
 
-const at::Tensor& tensor_argument(const CallForm& form, c10::ArrayRef<c10::IValue> args, uint32_t index) {
+const at::Tensor& tensor_argument(const CallForm& form, c10::ArrayRef<c10::IValue> args,
+                                  uint32_t index) {
   uint32_t seen = 0;
   for (size_t i = 0; i < form.args.size(); ++i) {
     const ArgSlot& slot = form.args[i];
@@ -45,7 +47,8 @@ const at::Tensor& tensor_argument(const CallForm& form, c10::ArrayRef<c10::IValu
     } else if (slot.kind == ArgSlot::Kind::TensorList) {
       const auto items = args[i].toListRef();
       for (size_t k = 0; k < items.size(); ++k) {
-        if (slot.items[k].kind == ArgSlot::Kind::Tensor && seen++ == index) return items[k].toTensor();
+        if (slot.items[k].kind == ArgSlot::Kind::Tensor && seen++ == index)
+          return items[k].toTensor();
       }
     }
   }

@@ -14,10 +14,11 @@ inline const c10::Device kDevice(c10::DeviceType::PrivateUse1, 0);
 at::Tensor make_device_tensor(c10::Storage storage, const Geometry& geometry, int64_t offset);
 
 // The program's tensor that is the form's tensor argument number `index`.
-const at::Tensor& tensor_argument(const CallForm& form, c10::ArrayRef<c10::IValue> args, uint32_t index);
+const at::Tensor& tensor_argument(const CallForm& form, c10::ArrayRef<c10::IValue> args,
+                                  uint32_t index);
 
-// The call's results over `fresh`, one storage for each of form.fresh_nbytes; and what the call changes of its
-// arguments' own sizes.
+// The call's results over `fresh`, one storage for each of form.fresh_nbytes; and what the call
+// changes of its arguments' own sizes.
 std::vector<c10::IValue> make_results(const CallForm& form, c10::ArrayRef<c10::IValue> args,
                                       c10::ArrayRef<c10::Storage> fresh);
 void apply_updates(const CallForm& form, c10::ArrayRef<c10::IValue> args);

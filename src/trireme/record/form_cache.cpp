@@ -22,7 +22,8 @@ FormCache::FormCache(size_t capacity)
 CallForm* FormCache::find(const Signature& signature) {
   const size_t mask = slots_.size() - 1;
   for (size_t i = signature.hash & mask; slots_[i]; i = (i + 1) & mask) {
-    if (slots_[i]->hash == signature.hash && same_words(*slots_[i], signature)) return slots_[i].get();
+    if (slots_[i]->hash == signature.hash && same_words(*slots_[i], signature))
+      return slots_[i].get();
   }
   return nullptr;
 }

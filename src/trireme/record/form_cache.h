@@ -17,8 +17,9 @@ class FormCache {
   // The form of the signature, or null.
   CallForm* find(const Signature& signature);
 
-  // Adds a complete form. When the cache is full all forms are dropped first (a program that keeps making new
-  // shapes gains nothing from old ones); they stay alive, retired, until `release_retired`.
+  // Adds a complete form. When the cache is full all forms are dropped first (a program that keeps
+  // making new shapes gains nothing from old ones); they stay alive, retired, until
+  // `release_retired`.
   CallForm* insert(std::unique_ptr<CallForm> form, uint64_t next_call);
 
   // Frees what was retired before the call number `executed`: no pending call can name it any more.
@@ -35,7 +36,8 @@ class FormCache {
 
   size_t capacity_;
   size_t size_ = 0;
-  std::vector<std::unique_ptr<CallForm>> slots_;  // open addressing, linear probing, at most half full
+  std::vector<std::unique_ptr<CallForm>>
+      slots_;  // open addressing, linear probing, at most half full
   std::vector<Retired> retired_;
 };
 

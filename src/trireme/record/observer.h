@@ -10,9 +10,9 @@
 
 namespace trireme::record {
 
-// Told, in the stream's order and one at a time (under the recorder's lock), of all that decides the values on the
-// device. Storages are named by VirtualStorage::id. An observer must not record calls, wait for the device, take the
-// GIL, or throw.
+// Told, in the stream's order and one at a time (under the recorder's lock), of all that decides
+// the values on the device. Storages are named by VirtualStorage::id. An observer must not record
+// calls, wait for the device, take the GIL, or throw.
 class Observer {
  public:
   Observer() = default;
@@ -20,21 +20,24 @@ class Observer {
   Observer& operator=(const Observer&) = delete;
   virtual ~Observer() = default;
 
-  // A call of Kind::Op was appended. Its outputs are call.fresh; what an awaited call (completion set) gave follows in
-  // `outputs`, `returned` or `failed`.
+  // A call of Kind::Op was appended. Its outputs are call.fresh; what an awaited call (completion
+  // set) gave follows in `outputs`, `returned` or `failed`.
   virtual void call(const Call& call) = 0;
   // The fresh storages of an awaited call that has run, with its form now complete.
-  virtual void outputs(uint64_t number, const CallForm& form, std::span<VirtualStorage* const> fresh) = 0;
-  // What an awaited call gave that is not a dense tensor: the program has read these values. `entered` tells of the
-  // tensors among them.
-  virtual void returned(uint64_t number, const CallForm& form, std::span<const c10::IValue> results) = 0;
-  // An awaited call failed. Deferred: the program was not told yet; the storages that the call writes, and `fresh`, are
-  // spoiled.
+  virtual void outputs(uint64_t number, const CallForm& form,
+                       std::span<VirtualStorage* const> fresh) = 0;
+  // What an awaited call gave that is not a dense tensor: the program has read these values.
+  // `entered` tells of the tensors among them.
+  virtual void returned(uint64_t number, const CallForm& form,
+                        std::span<const c10::IValue> results) = 0;
+  // An awaited call failed. Deferred: the program was not told yet; the storages that the call
+  // writes, and `fresh`, are spoiled.
   virtual void failed(uint64_t number, const std::string& message, bool deferred,
                       std::span<VirtualStorage* const> fresh) = 0;
   // The program has dropped the storage: nothing told later names it.
   virtual void released(const VirtualStorage& storage) = 0;
-  // Data entered the device: `host` (a CPU tensor of the geometry) is what the elements at geometry and offset are now.
+  // Data entered the device: `host` (a CPU tensor of the geometry) is what the elements at geometry
+  // and offset are now.
   virtual void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
                        const at::Tensor& host, SiteId site) = 0;
   // The storage is `nbytes` large from here on.

@@ -16,7 +16,8 @@ namespace {
 using c10::TypeKind;
 
 c10::TypePtr strip_optional(c10::TypePtr type) {
-  if (type->kind() == TypeKind::OptionalType) return type->expectRef<c10::OptionalType>().getElementType();
+  if (type->kind() == TypeKind::OptionalType)
+    return type->expectRef<c10::OptionalType>().getElementType();
   return type;
 }
 
@@ -67,19 +68,18 @@ bool starts_with_any(std::string_view name, const std::array<std::string_view, N
 
 // Ops whose numbers decide how large the output is, or whether the call is valid.
 constexpr std::array<std::string_view, 7> kValueKeyed = {
-    "aten::arange", "aten::range",    "aten::upsample_",     "aten::_upsample_",
+    "aten::arange", "aten::range",    "aten::upsample_",    "aten::_upsample_",
     "aten::pow",    "aten::linspace", "aten::_foreach_pow",
 };
 // Ops that take CPU tensors beside the device's, as on CUDA: index tensors, lengths.
 constexpr std::array<std::string_view, 6> kHostTensors = {
-    "aten::copy_",
-    "aten::index.Tensor", "aten::index_put", "aten::_index_put_impl", "aten::_unsafe_index",
-    "aten::_ctc_loss",
+    "aten::copy_",           "aten::index.Tensor",  "aten::index_put",
+    "aten::_index_put_impl", "aten::_unsafe_index", "aten::_ctc_loss",
 };
 constexpr std::array<std::string_view, 2> kOverwriting = {"aten::zero_", "aten::fill_"};
 // Namespaces whose kernels are PyTorch's own C++ and may run on the executor's thread.
-constexpr std::array<std::string_view, 4> kBuiltin = {"aten::", "mkldnn::", "quantized::",
-                                                      "_quantized::"};
+constexpr std::array<std::string_view, 4> kBuiltin = {
+    "aten::", "mkldnn::", "quantized::", "_quantized::"};
 
 Route route_of(const OpInfo& op, const c10::OperatorHandle& handle) {
   if (!starts_with_any(op.name, kBuiltin)) return Route::Opaque;
@@ -128,7 +128,8 @@ struct Registry {
 };
 
 Registry& registry() {
-  static auto* instance = new Registry;  // never freed: kernels may be called while the process exits
+  static auto* instance =
+      new Registry;  // never freed: kernels may be called while the process exits
   return *instance;
 }
 
@@ -136,7 +137,8 @@ Registry& registry() {
 
 const OpInfo& op_info(const c10::OperatorHandle& handle) {
   const auto& name = handle.operator_name();
-  const std::string key = name.overload_name.empty() ? name.name : name.name + "." + name.overload_name;
+  const std::string key =
+      name.overload_name.empty() ? name.name : name.name + "." + name.overload_name;
   Registry& known = registry();
   const std::lock_guard lock(known.mutex);
   auto& slot = known.ops[key];

@@ -14,8 +14,10 @@ namespace trireme::record {
 // How a call of the op is recorded.
 enum class Route : uint8_t {
   Cached,   // output metadata depends on input metadata only: appended, the program goes on
-  Awaited,  // it depends on data (nonzero), or a value is returned (equal): the program waits for the call
-  Opaque,   // a kernel Trireme knows nothing of (a custom op): run on the program's thread once all before it has run
+  Awaited,  // it depends on data (nonzero), or a value is returned (equal): the program waits for
+            // the call
+  Opaque,   // a kernel Trireme knows nothing of (a custom op): run on the program's thread once all
+            // before it has run
 };
 
 enum class ArgKind : uint8_t {
@@ -41,7 +43,7 @@ struct ReturnInfo {
 struct OpInfo {
   c10::OperatorHandle handle;
   std::string name{};  // aten::add.Tensor
-  uint32_t id = 0;   // small and unique in the process
+  uint32_t id = 0;     // small and unique in the process
   std::vector<ArgInfo> args{};
   std::vector<ReturnInfo> returns{};
   Route route = Route::Cached;

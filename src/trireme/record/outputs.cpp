@@ -111,7 +111,8 @@ class Learner {
 
 }  // namespace
 
-LearnedOutputs learn_outputs(CallForm& form, const Bindings& bindings, const Completion& completion) {
+LearnedOutputs learn_outputs(CallForm& form, const Bindings& bindings,
+                             const Completion& completion) {
   return Learner(form, bindings, completion).learn();
 }
 

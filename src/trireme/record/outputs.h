@@ -13,11 +13,12 @@ namespace trireme::record {
 
 // What the results of a call were, on the CPU.
 struct LearnedOutputs {
-  bool strided = true;                   // false: some output is sparse or not a tensor; the form stays incomplete
-  std::vector<c10::Storage> fresh;       // CPU storages of the fresh outputs, by index
+  bool strided = true;  // false: some output is sparse or not a tensor; the form stays incomplete
+  std::vector<c10::Storage> fresh;  // CPU storages of the fresh outputs, by index
 };
 
 // Fills form.returns, outputs, fresh_nbytes and updates from a completed call.
-LearnedOutputs learn_outputs(CallForm& form, const Bindings& bindings, const Completion& completion);
+LearnedOutputs learn_outputs(CallForm& form, const Bindings& bindings,
+                             const Completion& completion);
 
 }  // namespace trireme::record

@@ -12,8 +12,9 @@
 namespace trireme::record {
 namespace {
 
-constexpr size_t kQueueCapacity = 8192;   // calls; a training step of a 6-layer transformer has about 600
-constexpr size_t kFormCapacity = 65536;   // forms; about 1 KiB each
+constexpr size_t kQueueCapacity =
+    8192;  // calls; a training step of a 6-layer transformer has about 600
+constexpr size_t kFormCapacity = 65536;  // forms; about 1 KiB each
 
 void release_storage(void* context) { recorder().release(static_cast<VirtualStorage*>(context)); }
 
@@ -148,7 +149,9 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratc
         defer_value_error(stack, *form, bindings, completion, site, number)) {
       return;
     }
-    tell([&](Observer& observer) { observer.failed(number, message_of(completion.error), false, {}); });
+    tell([&](Observer& observer) {
+      observer.failed(number, message_of(completion.error), false, {});
+    });
     std::rethrow_exception(completion.error);
   }
   const LearnedOutputs learned = learn_outputs(*form, bindings, completion);
@@ -179,7 +182,8 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratc
   }
   tell([&](Observer& observer) {
     std::vector<VirtualStorage*> names;
-    for (const auto& storage : fresh) names.push_back(virtual_storage(*storage.unsafeGetStorageImpl()));
+    for (const auto& storage : fresh)
+      names.push_back(virtual_storage(*storage.unsafeGetStorageImpl()));
     observer.outputs(number, *form, names);
   });
   auto results = make_results(*form, args, fresh);
@@ -210,7 +214,9 @@ bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const
     fresh.push_back(make_storage(nbytes));
     spoiled.push_back(virtual_storage(*fresh.back().unsafeGetStorageImpl()));
   }
-  tell([&](Observer& observer) { observer.failed(number, message_of(completion.error), true, spoiled); });
+  tell([&](Observer& observer) {
+    observer.failed(number, message_of(completion.error), true, spoiled);
+  });
   for (size_t i = 0; i < bindings.tensors.size(); ++i) {
     if (form.written[i] && bindings.tensors[i].storage != nullptr) {
       spoiled.push_back(bindings.tensors[i].storage);
@@ -307,8 +313,7 @@ void Recorder::remove_observer(Observer* observer) {
 }
 
 c10::DataPtr Recorder::make_data_ptr(size_t nbytes) {
-  auto* storage =
-      new VirtualStorage(next_storage_.fetch_add(1, std::memory_order_relaxed), nbytes);
+  auto* storage = new VirtualStorage(next_storage_.fetch_add(1, std::memory_order_relaxed), nbytes);
   return {addresses_.take(nbytes), storage, &release_storage, kDevice};
 }
 
@@ -325,7 +330,8 @@ at::Tensor Recorder::adopt_dense(const at::Tensor& host) {
   if (observed()) {
     const SiteId site = current_site();  // before the lock: it may need the GIL
     tell([&](Observer& observer) {
-      observer.entered(*virtual_storage(*storage.unsafeGetStorageImpl()), geometry, geometry.offset, host, site);
+      observer.entered(*virtual_storage(*storage.unsafeGetStorageImpl()), geometry, geometry.offset,
+                       host, site);
     });
   }
   return make_device_tensor(storage, geometry, geometry.offset);

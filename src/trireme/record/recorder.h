@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records op calls: from the dispatcher's boxed stack to the queue, and device tensors back to the program.
+// Records op calls: from the dispatcher's boxed stack to the queue, and device tensors back to the
+// program.
 #pragma once
 
 #include <ATen/core/stack.h>
@@ -20,7 +21,8 @@
 
 namespace trireme::record {
 
-// What the recorder needs from rooms above it. All members are set before the first call is recorded.
+// What the recorder needs from rooms above it. All members are set before the first call is
+// recorded.
 struct RecorderHooks {
   // Draws from a generator (null: the device's own) for one call, and advances it.
   PhiloxState (*draw)(const c10::IValue& generator) = nullptr;
@@ -28,23 +30,25 @@ struct RecorderHooks {
   void (*ensure_running)() = nullptr;
   // The device's allocator, to which storages belong.
   c10::Allocator* allocator = nullptr;
-  // Runs a call that cannot be recorded as data (sparse tensors, custom ops) at once, on this thread.
+  // Runs a call that cannot be recorded as data (sparse tensors, custom ops) at once, on this
+  // thread.
   void (*run_opaque)(const OpInfo& op, torch::jit::Stack* stack) = nullptr;
   // Makes a device tensor of a CPU tensor that an awaited call returned and that is not strided.
   at::Tensor (*adopt)(const at::Tensor& host) = nullptr;
-  // Runs the op on zeros of the same geometry; results and argument tensors as in Completion. Tells an error of the
-  // arguments' metadata (throws again) from one of their values.
-  void (*run_on_zeros)(const CallForm& form, const Bindings& bindings, Completion& completion) = nullptr;
+  // Runs the op on zeros of the same geometry; results and argument tensors as in Completion. Tells
+  // an error of the arguments' metadata (throws again) from one of their values.
+  void (*run_on_zeros)(const CallForm& form, const Bindings& bindings,
+                       Completion& completion) = nullptr;
 };
 
 struct Counters {
-  uint64_t calls = 0;         // appended ops
+  uint64_t calls = 0;  // appended ops
   uint64_t cache_hits = 0;
   uint64_t cache_misses = 0;
-  uint64_t awaited = 0;       // calls the program waited for, misses included
+  uint64_t awaited = 0;  // calls the program waited for, misses included
   uint64_t opaque = 0;
   uint64_t waits = 0;
-  uint64_t errors = 0;        // calls that failed while executing
+  uint64_t errors = 0;  // calls that failed while executing
   uint64_t forms = 0;
   uint64_t pending = 0;
 };
@@ -65,12 +69,13 @@ class Recorder {
   // The program has dropped a storage.
   void release(VirtualStorage* storage) noexcept;
 
-  // Runs `task` on the executor's thread after all calls recorded so far, as a use (and write) of `storages`.
-  // Returns its number.
+  // Runs `task` on the executor's thread after all calls recorded so far, as a use (and write) of
+  // `storages`. Returns its number.
   uint64_t append_task(std::function<void()> task, c10::ArrayRef<VirtualStorage*> uses = {},
                        c10::ArrayRef<VirtualStorage*> writes = {});
 
-  // Waits until everything recorded so far has run; throws an error the program has not been told of.
+  // Waits until everything recorded so far has run; throws an error the program has not been told
+  // of.
   void synchronize();
   // Waits until the data of the storage is there; throws if it was spoiled.
   void wait_for_data(VirtualStorage& storage);
@@ -83,7 +88,8 @@ class Recorder {
 
   // Adds or removes who is told of the stream; not owned.
   void add_observer(Observer* observer);
-  // The same, at a moment when all that was recorded has run: the storages hold what the stream so far has made.
+  // The same, at a moment when all that was recorded has run: the storages hold what the stream so
+  // far has made.
   void add_observer_when_idle(Observer* observer);
   void remove_observer(Observer* observer);
   bool observed() const { return observed_.load(std::memory_order_relaxed); }
@@ -98,8 +104,8 @@ class Recorder {
   CallQueue& queue() { return queue_; }
   RecorderHooks& hooks() { return hooks_; }
   Counters counters();
-  // Whether an executor runs what is appended. Without one (before start, after shutdown, in a forked child) a dropped
-  // storage is freed at once.
+  // Whether an executor runs what is appended. Without one (before start, after shutdown, in a
+  // forked child) a dropped storage is freed at once.
   void set_alive(bool alive) { alive_.store(alive, std::memory_order_release); }
   bool alive() const { return alive_.load(std::memory_order_acquire); }
   const AddressSpace& addresses() const { return addresses_; }

@@ -12,7 +12,8 @@
 namespace trireme::record {
 namespace {
 
-// The first word of each argument says what follows, so that no two argument lists share a string of words.
+// The first word of each argument says what follows, so that no two argument lists share a string
+// of words.
 enum class Mark : uint64_t {
   None = 1,
   Tensor,
@@ -83,7 +84,8 @@ class Builder {
         return true;
       }
       case ArgKind::Generator:
-        mark(Mark::Generator);  // which one does not matter: the call carries the state drawn from it
+        mark(Mark::Generator);  // which one does not matter: the call carries the state drawn from
+                                // it
         return true;
       case ArgKind::Constant:
         return add_constant(value);
@@ -134,7 +136,8 @@ class Builder {
                 tensor.device(), "! (in ", op_.name,
                 "; move the tensor with .to(\"trireme\") before the call)");
     add_layout(Mark::HostTensor, *tensor.unsafeGetTensorImpl());
-    // A Python number's tensor is the call's own; any other may be written by the program before the call runs.
+    // A Python number's tensor is the call's own; any other may be written by the program before
+    // the call runs.
     const bool own = tensor.unsafeGetTensorImpl()->is_wrapped_number();
     bindings_.values.emplace_back(own ? tensor : snapshot(tensor));
     return true;
@@ -212,8 +215,8 @@ class Builder {
   Bindings& bindings_;
 };
 
-// Multiply-and-fold over the words, as in wyhash (Wang Yi, public domain); collisions are only slow, since the words
-// are compared too.
+// Multiply-and-fold over the words, as in wyhash (Wang Yi, public domain); collisions are only
+// slow, since the words are compared too.
 uint64_t hash_words(std::span<const uint64_t> words) {
   uint64_t hash = 0x9e3779b97f4a7c15ULL ^ words.size();
   for (const uint64_t word : words) {

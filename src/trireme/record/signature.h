@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A call's signature: all that decides its output metadata, as a string of words; and its bindings: the rest.
+// A call's signature: all that decides its output metadata, as a string of words; and its bindings:
+// the rest.
 #pragma once
 
 #include <ATen/core/ivalue.h>
@@ -14,7 +15,8 @@
 
 namespace trireme::record {
 
-// A tensor argument of a call: where its data lies. The layout is the signature's part. Null: undefined tensor.
+// A tensor argument of a call: where its data lies. The layout is the signature's part. Null:
+// undefined tensor.
 struct TensorRef {
   VirtualStorage* storage = nullptr;
   int64_t offset = 0;  // in elements
@@ -43,9 +45,10 @@ enum class SignatureResult : uint8_t {
   Foreign,  // holds something that has no signature: a sparse tensor, a torchbind object, ...
 };
 
-// Builds signature and bindings of a call. Reads `at::GradMode`, the default dtype and the determinism flags, which
-// decide output metadata too. Throws c10::Error where device and CPU tensors are mixed as CUDA forbids.
-SignatureResult build_signature(const OpInfo& op, c10::ArrayRef<c10::IValue> args, Signature& signature,
-                                Bindings& bindings);
+// Builds signature and bindings of a call. Reads `at::GradMode`, the default dtype and the
+// determinism flags, which decide output metadata too. Throws c10::Error where device and CPU
+// tensors are mixed as CUDA forbids.
+SignatureResult build_signature(const OpInfo& op, c10::ArrayRef<c10::IValue> args,
+                                Signature& signature, Bindings& bindings);
 
 }  // namespace trireme::record

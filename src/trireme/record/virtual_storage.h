@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The storage behind a device tensor: a name for memory that the executor provides when it gets there.
+// The storage behind a device tensor: a name for memory that the executor provides when it gets
+// there.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,12 +14,13 @@
 
 namespace trireme::record {
 
-// Life: made by the device allocator on any thread; owned by the DataPtr of the program's StorageImpl; when that
-// dies a release is appended to the queue, and the executor, having run every call that names the storage,
-// deletes it. Calls therefore hold plain pointers: no reference is counted per call.
+// Life: made by the device allocator on any thread; owned by the DataPtr of the program's
+// StorageImpl; when that dies a release is appended to the queue, and the executor, having run
+// every call that names the storage, deletes it. Calls therefore hold plain pointers: no reference
+// is counted per call.
 //
-// `memory`, `shadow` and `error` belong to the executor thread; another thread may read them after it has waited
-// for `last_write` (and write them after it has waited for `last_use`).
+// `memory`, `shadow` and `error` belong to the executor thread; another thread may read them after
+// it has waited for `last_write` (and write them after it has waited for `last_use`).
 struct VirtualStorage {
   explicit VirtualStorage(uint64_t id_, size_t nbytes_) : id(id_), nbytes(nbytes_) {}
 
@@ -27,8 +29,8 @@ struct VirtualStorage {
   std::atomic<uint64_t> last_use{0};    // number of the last recorded call that names it (0: none)
   std::atomic<uint64_t> last_write{0};  // number of the last recorded call that writes it
 
-  c10::Storage memory;                     // CPU memory; null until first needed
-  at::Tensor shadow;                       // last CPU tensor made over `memory`, kept for the next call
+  c10::Storage memory;  // CPU memory; null until first needed
+  at::Tensor shadow;    // last CPU tensor made over `memory`, kept for the next call
   std::shared_ptr<const CallError> error;  // set when the call that should have written it failed
 };
 

@@ -21,7 +21,8 @@ namespace {
 class Executor {
  public:
   void ensure() {
-    if (running_.load(std::memory_order_acquire)) [[likely]] return;
+    if (running_.load(std::memory_order_acquire)) [[likely]]
+      return;
     start();
   }
 
@@ -43,13 +44,15 @@ class Executor {
     forked_.store(true);
     running_.store(false);
     record::recorder().set_alive(false);
-    static_cast<void>(thread_.release());  // the thread is not in this process; its handle is leaked on purpose
+    static_cast<void>(
+        thread_.release());  // the thread is not in this process; its handle is leaked on purpose
   }
 
  private:
   void start() {
     TORCH_CHECK(!forked(),
-                "Cannot re-initialize trireme in forked subprocess. To use trireme with multiprocessing, you must "
+                "Cannot re-initialize trireme in forked subprocess. To use trireme with "
+                "multiprocessing, you must "
                 "use the 'spawn' start method");
     const std::lock_guard lock(mutex_);
     if (running_.load()) return;

@@ -91,9 +91,9 @@ class ArgumentWriter {
 };
 
 at::Tensor make_host_tensor(const c10::Storage& memory, const Geometry& geometry, int64_t offset) {
-  auto tensor = at::detail::make_tensor<c10::TensorImpl>(
-      c10::Storage(memory), c10::DispatchKeySet(c10::DispatchKey::CPU),
-      c10::scalarTypeToTypeMeta(geometry.dtype));
+  auto tensor = at::detail::make_tensor<c10::TensorImpl>(c10::Storage(memory),
+                                                         c10::DispatchKeySet(c10::DispatchKey::CPU),
+                                                         c10::scalarTypeToTypeMeta(geometry.dtype));
   record::apply_geometry(geometry, offset, *tensor.unsafeGetTensorImpl());
   return tensor;
 }
@@ -102,8 +102,9 @@ bool fits(const at::Tensor& tensor, const Geometry& geometry, int64_t offset) {
   const c10::TensorImpl& impl = *tensor.unsafeGetTensorImpl();
   return impl.sizes() == geometry.sizes() && impl.strides() == geometry.strides() &&
          impl.storage_offset() == offset &&
-         c10::typeMetaToScalarType(impl.dtype()) == geometry.dtype && impl.is_conj() == geometry.conj &&
-         impl.is_neg() == geometry.neg && impl.is_wrapped_number() == geometry.wrapped_number;
+         c10::typeMetaToScalarType(impl.dtype()) == geometry.dtype &&
+         impl.is_conj() == geometry.conj && impl.is_neg() == geometry.neg &&
+         impl.is_wrapped_number() == geometry.wrapped_number;
 }
 
 bool covers_storage(const VirtualStorage& storage, const Geometry& geometry, int64_t offset) {
@@ -129,8 +130,9 @@ at::Tensor host_tensor(VirtualStorage& storage, const Geometry& geometry, int64_
   return make_host_tensor(host_memory(storage), geometry, offset);
 }
 
-void call_op(const CallForm& form, c10::ArrayRef<at::Tensor> tensors, c10::ArrayRef<c10::IValue> values,
-             const record::PhiloxState& random, torch::jit::Stack& stack) {
+void call_op(const CallForm& form, c10::ArrayRef<at::Tensor> tensors,
+             c10::ArrayRef<c10::IValue> values, const record::PhiloxState& random,
+             torch::jit::Stack& stack) {
   stack.clear();
   ArgumentWriter(tensors, values, stack).write(form.args);
   if (form.op->random) {
@@ -153,7 +155,8 @@ void run_on_zeros(const CallForm& form, const Bindings& bindings, Completion& co
       }
       const auto bytes = static_cast<int64_t>(bindings.tensors[i].storage->nbytes);
       const at::Tensor zeros = at::zeros({bytes}, at::TensorOptions().dtype(at::kByte));
-      tensors.push_back(make_host_tensor(zeros.storage(), form.tensors[i], bindings.tensors[i].offset));
+      tensors.push_back(
+          make_host_tensor(zeros.storage(), form.tensors[i], bindings.tensors[i].offset));
     }
     torch::jit::Stack stack;
     call_op(form, tensors, bindings.values, {}, stack);
@@ -200,7 +203,8 @@ void ReferenceExecutor::run_op(Call& call) {
       call.completion->results.assign(stack_.begin(), stack_.end());
       call.completion->tensors = tensors_;
       for (const auto& ref : call.bindings.tensors) {
-        if (ref.storage != nullptr) ref.storage->shadow.reset();  // the waiting thread reads it; it may be resized
+        if (ref.storage != nullptr)
+          ref.storage->shadow.reset();  // the waiting thread reads it; it may be resized
       }
     } else {
       bind_outputs(call);
@@ -225,7 +229,8 @@ void ReferenceExecutor::bind_outputs(Call& call) {
                 " tensors where an equal call gave ", form.returns[i].count);
     for (const auto& item : items) bind_fresh(call, form.outputs[next++], item.toTensor());
   }
-  for (const auto& update : form.updates) call.bindings.tensors[update.tensor].storage->shadow.reset();
+  for (const auto& update : form.updates)
+    call.bindings.tensors[update.tensor].storage->shadow.reset();
 }
 
 void ReferenceExecutor::bind_fresh(Call& call, const OutputSlot& slot, const at::Tensor& result) {
@@ -233,10 +238,11 @@ void ReferenceExecutor::bind_fresh(Call& call, const OutputSlot& slot, const at:
   VirtualStorage& storage = *call.fresh[slot.index];
   TORCH_CHECK(result.defined() && result.sizes() == slot.geometry.sizes() &&
                   result.scalar_type() == slot.geometry.dtype,
-              call.form->op->name, " gave an output of shape ", result.defined() ? result.sizes() : c10::IntArrayRef(),
-              " where an equal call gave ", slot.geometry.sizes(),
-              "; its output depends on data: please report this op");
-  if (storage.memory && storage.memory.is_alias_of(result.storage())) return;  // second output over it
+              call.form->op->name, " gave an output of shape ",
+              result.defined() ? result.sizes() : c10::IntArrayRef(), " where an equal call gave ",
+              slot.geometry.sizes(), "; its output depends on data: please report this op");
+  if (storage.memory && storage.memory.is_alias_of(result.storage()))
+    return;  // second output over it
   const bool as_recorded = fits(result, slot.geometry, slot.geometry.offset);
   const bool of_an_argument =
       std::any_of(tensors_.begin(), tensors_.end(), [&](const at::Tensor& argument) {
@@ -257,7 +263,8 @@ bool ReferenceExecutor::skip_poisoned(Call& call) {
   for (size_t i = 0; i < form.tensors.size(); ++i) {
     const auto& ref = call.bindings.tensors[i];
     if (ref.storage == nullptr || !ref.storage->error) continue;
-    if (i == 0 && form.op->overwrites_first && covers_storage(*ref.storage, form.tensors[0], ref.offset)) {
+    if (i == 0 && form.op->overwrites_first &&
+        covers_storage(*ref.storage, form.tensors[0], ref.offset)) {
       ref.storage->error.reset();
       continue;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs recorded calls one by one, in order, with PyTorch's own CPU kernels: the values of eager CPU, bit for bit.
+// Runs recorded calls one by one, in order, with PyTorch's own CPU kernels: the values of eager
+// CPU, bit for bit.
 #pragma once
 
 #include <ATen/core/stack.h>
@@ -14,9 +15,11 @@
 namespace trireme::run {
 
 // The CPU tensor that a tensor argument or output is. Provides memory for a storage that has none.
-at::Tensor host_tensor(record::VirtualStorage& storage, const record::Geometry& geometry, int64_t offset);
+at::Tensor host_tensor(record::VirtualStorage& storage, const record::Geometry& geometry,
+                       int64_t offset);
 
-// The storage's memory, made when there is none. The caller is the executor, or has waited for the storage's use.
+// The storage's memory, made when there is none. The caller is the executor, or has waited for the
+// storage's use.
 const c10::Storage& host_memory(record::VirtualStorage& storage);
 
 // Runs the form's op on CPU tensors given for its tensor arguments. Results are left on `stack`.
