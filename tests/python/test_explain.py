@@ -87,7 +87,7 @@ def test_explain_keeps_the_latest_lines() -> None:
     lines = text.splitlines()
     assert len(lines) == 1000
     assert "read %" in lines[-1]
-    assert "test_explain.py" in lines[-2]
+    assert "test_explain.py" in lines[-1]
     assert "enable" in _C.explain()
 
 
