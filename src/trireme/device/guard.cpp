@@ -29,19 +29,14 @@ c10::Stream& current_stream() {
   return stream;
 }
 
-void check_index(c10::Device device) {
-  TORCH_CHECK(device.index() <= 0, "invalid device ordinal ", static_cast<int>(device.index()),
-              ": there is one trireme device, trireme:0, whatever stands behind it");
-}
-
 struct GuardImpl final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const override { return c10::DeviceType::PrivateUse1; }
   c10::Device exchangeDevice(c10::Device device) const override {
-    check_index(device);
+    record::check_device(device);
     return record::kDevice;
   }
   c10::Device getDevice() const override { return record::kDevice; }
-  void setDevice(c10::Device device) const override { check_index(device); }
+  void setDevice(c10::Device device) const override { record::check_device(device); }
   void uncheckedSetDevice(c10::Device /*device*/) const noexcept override {}
   c10::Stream getStream(c10::Device /*device*/) const override { return current_stream(); }
   c10::Stream getDefaultStream(c10::Device /*device*/) const override {

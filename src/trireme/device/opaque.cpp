@@ -230,6 +230,7 @@ class OpaqueCall {
 
 at::Tensor to_host(const at::Tensor& tensor) {
   if (!on_device(tensor)) return tensor;
+  record::recorder().hooks().ensure_running();
   const at::AutoDispatchBelowADInplaceOrView below;
   if (tensor.layout() == at::kSparse) return sparse_to_host(tensor);
   if (is_compressed(tensor)) return compressed_to_host(tensor);

@@ -25,6 +25,8 @@ at::Tensor hollow(const at::Tensor& tensor) {
 int64_t choose(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                const std::optional<at::Tensor>& mask, double dropout, bool is_causal,
                std::optional<double> scale, bool enable_gqa) {
+  // The hollow tensors are a question of our own: no mode of the program (fake tensors) takes part.
+  const c10::impl::ExcludeDispatchKeyGuard no_python(c10::python_ks);
   const auto hollow_mask =
       mask && mask->defined() ? std::make_optional(hollow(*mask)) : std::nullopt;
   return at::_fused_sdp_choice(hollow(query), hollow(key), hollow(value), hollow_mask, dropout,

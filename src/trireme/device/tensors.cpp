@@ -37,33 +37,45 @@ const at::Tensor& fill_if_deterministic(const at::Tensor& tensor) {
   return tensor;
 }
 
-void check_options(std::optional<at::Layout> layout, std::optional<bool> pin_memory) {
+void check_options(std::optional<at::Layout> layout, std::optional<at::Device> device,
+                   std::optional<bool> pin_memory) {
+  record::check_device(device.value_or(record::kDevice));
   TORCH_CHECK(layout.value_or(at::kStrided) == at::kStrided,
               "trireme: cannot make an empty tensor of layout ", layout.value_or(at::kStrided));
   TORCH_CHECK(!pin_memory.value_or(false), "Only dense CPU tensors can be pinned");
 }
 
 at::Tensor empty(c10::IntArrayRef sizes, std::optional<at::ScalarType> dtype,
-                 std::optional<at::Layout> layout, std::optional<at::Device> /*device*/,
+                 std::optional<at::Layout> layout, std::optional<at::Device> device,
                  std::optional<bool> pin_memory, std::optional<at::MemoryFormat> memory_format) {
   record::recorder().hooks().ensure_running();
-  check_options(layout, pin_memory);
+  check_options(layout, device, pin_memory);
   return fill_if_deterministic(at::detail::empty_generic(
       sizes, device_allocator(), kKeys, c10::dtype_or_default(dtype), memory_format));
 }
 
 at::Tensor empty_strided(c10::IntArrayRef sizes, c10::IntArrayRef strides,
                          std::optional<at::ScalarType> dtype, std::optional<at::Layout> layout,
-                         std::optional<at::Device> /*device*/, std::optional<bool> pin_memory) {
+                         std::optional<at::Device> device, std::optional<bool> pin_memory) {
   record::recorder().hooks().ensure_running();
-  check_options(layout, pin_memory);
+  check_options(layout, device, pin_memory);
   return fill_if_deterministic(at::detail::empty_strided_generic(
       sizes, strides, device_allocator(), kKeys, c10::dtype_or_default(dtype)));
 }
 
 const at::Tensor& resize_(const at::Tensor& self, c10::IntArrayRef sizes,
                           std::optional<at::MemoryFormat> memory_format) {
-  return at::native::resize_(self, sizes, memory_format);
+  TORCH_CHECK(memory_format.value_or(at::MemoryFormat::Contiguous) != at::MemoryFormat::Preserve,
+              "Unsupported memory format", at::MemoryFormat::Preserve);
+  c10::TensorImpl& tensor = *self.unsafeGetTensorImpl();
+  if (self.sizes() != sizes) {
+    const size_t needed = at::detail::computeStorageNbytesContiguous(
+        sizes, self.dtype().itemsize(), static_cast<size_t>(self.storage_offset()));
+    if (needed > self.storage().nbytes()) resize_storage(self.storage(), needed);
+    tensor.set_sizes_contiguous(sizes);
+  }
+  if (memory_format) tensor.empty_tensor_restride(*memory_format);
+  return self;
 }
 
 at::Tensor& set_storage(at::Tensor& self, at::Storage source, int64_t offset,

@@ -88,7 +88,7 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
       }
       if (executed_.load(std::memory_order_seq_cst) >= number) break;
       if (waiter_wakes_.wait_for(lock, std::chrono::milliseconds(50)) == std::cv_status::timeout &&
-          interruptible && state != nullptr && hooks_.interrupted != nullptr) {
+          interruptible && hooks_.interrupted != nullptr) {
         lock.unlock();
         interrupted = hooks_.interrupted();
         lock.lock();

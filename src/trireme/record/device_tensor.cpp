@@ -29,6 +29,11 @@ at::Tensor make_output(const CallForm& form, const OutputSlot& slot,
 
 }  // namespace
 
+void check_device(c10::Device device) {
+  TORCH_CHECK(device.index() <= 0, "invalid device ordinal ", static_cast<int>(device.index()),
+              ": there is one trireme device, trireme:0, whatever stands behind it");
+}
+
 at::Tensor make_device_tensor(c10::Storage storage, const Geometry& geometry, int64_t offset) {
   auto tensor = at::detail::make_tensor<c10::TensorImpl>(
       std::move(storage), c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),

@@ -10,6 +10,9 @@ namespace trireme::record {
 
 inline const c10::Device kDevice(c10::DeviceType::PrivateUse1, 0);
 
+// Throws for a device index other than 0.
+void check_device(c10::Device device);
+
 // A device tensor over a storage of the device.
 at::Tensor make_device_tensor(c10::Storage storage, const Geometry& geometry, int64_t offset);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/record/recorder.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/SequenceNumber.h>
 #include <c10/core/StorageImpl.h>
 #include <torch/csrc/autograd/engine.h>
@@ -268,6 +269,7 @@ uint64_t Recorder::append_op(const CallForm& form, Scratch& scratch,
   call.kind = Call::Kind::Op;
   call.form = &form;
   call.site = scratch.site;
+  call.threads = at::get_num_threads();
   call.phase = scratch.phase;
   call.autograd_sequence = scratch.autograd_sequence;
   call.autograd_thread = scratch.autograd_thread;

@@ -9,6 +9,8 @@
 
 #include <bit>
 
+#include "trireme/record/device_tensor.h"
+
 namespace trireme::record {
 namespace {
 
@@ -186,6 +188,7 @@ class Builder {
       words_.push_back(std::bit_cast<uint64_t>(number.real()));
       words_.push_back(std::bit_cast<uint64_t>(number.imag()));
     } else if (value.isDevice()) {
+      check_device(value.toDevice());
       mark(Mark::Device, static_cast<uint64_t>(value.toDevice().type()));
     } else if (value.isString()) {
       add_string(value.toStringRef());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/run/executor.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/util/Exception.h>
 #include <c10/util/thread_name.h>
@@ -65,6 +66,7 @@ class Executor {
 
   void loop() {
     c10::setThreadName("trireme-run");
+    at::init_num_threads();
     const HostAllocatorScope memory;
     const at::AutoDispatchBelowADInplaceOrView below;
     ReferenceExecutor executor;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/run/reference_executor.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_strided.h>
 #include <ATen/ops/zeros.h>
@@ -197,6 +198,7 @@ void ReferenceExecutor::run_op(Call& call) {
       }
       tensors_.push_back(storage.shadow);
     }
+    if (call.threads != at::get_num_threads()) at::set_num_threads(call.threads);
     const c10::AutoGradMode grad_mode(form.grad_mode);
     call_op(form, tensors_, call.bindings.values, call.random, stack_);
     if (call.completion != nullptr) {
