@@ -80,9 +80,7 @@ def compare_tensor(
         actual.detach().cpu()
         return None
     if not is_strided(expected):
-        return compare_tensor(
-            expected.detach().to_dense(), actual.detach().to_dense(), device
-        )
+        return compare_tensor(expected.detach().to_dense(), actual.detach().to_dense(), device)
     host = actual.detach().cpu()
     if same_values(expected, host):
         return None

@@ -133,9 +133,7 @@ def gapped(tensor: torch.Tensor) -> torch.Tensor:
         return tensor
     sizes = list(tensor.shape)
     sizes[-1] *= 2
-    room = torch.zeros(
-        int(torch.Size(sizes).numel()) + 1, dtype=tensor.dtype, device=tensor.device
-    )
+    room = torch.zeros(int(torch.Size(sizes).numel()) + 1, dtype=tensor.dtype, device=tensor.device)
     out = room[1:].view(sizes)[..., ::2]
     out.copy_(tensor.detach())
     return out.requires_grad_(tensor.requires_grad)

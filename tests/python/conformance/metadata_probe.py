@@ -182,7 +182,9 @@ class MetadataProbe(TorchDispatchMode):
             if reason:
                 self.note(name, reason, frozen)
         if aliases(outs, ins) != aliases(mouts, mins):
-            self.note(name, f"aliasing: {aliases(outs, ins)} on CPU, {aliases(mouts, mins)}", frozen)
+            self.note(
+                name, f"aliasing: {aliases(outs, ins)} on CPU, {aliases(mouts, mins)}", frozen
+            )
         for left, right in zip(ins, mins, strict=True):
             reason = difference(left, right)
             if reason:
@@ -256,7 +258,9 @@ def run_call(probe: MetadataProbe, call: Any, grad: bool) -> None:
         if not grad:
             return
         outs = [
-            t for t in tensors_of(out) if t.requires_grad and (t.is_floating_point() or t.is_complex())
+            t
+            for t in tensors_of(out)
+            if t.requires_grad and (t.is_floating_point() or t.is_complex())
         ]
         if outs:
             with probe:
@@ -289,7 +293,9 @@ def walk_ops(probe: MetadataProbe, ops: list[Any], cap: int) -> None:
                 for label, case in layouts_of(sample):
                     probe.where = f"{name} {str(dtype)[6:]} {label}"
                     run_call(
-                        probe, lambda case=case, op=op: op(case.input, *case.args, **case.kwargs), grad
+                        probe,
+                        lambda case=case, op=op: op(case.input, *case.args, **case.kwargs),
+                        grad,
                     )
                     inplace = op.get_inplace() if hasattr(op, "get_inplace") else None
                     if inplace is not None:
@@ -342,7 +348,10 @@ def walk_optimizers(probe: MetadataProbe, infos: list[Any]) -> None:
             with contextlib.suppress(Exception):
                 for item in info.optim_inputs_func(device="cpu", dtype=torch.float32):
                     torch.manual_seed(0)
-                    params = [torch.randn(3, 4, requires_grad=True), torch.randn(5, requires_grad=True)]
+                    params = [
+                        torch.randn(3, 4, requires_grad=True),
+                        torch.randn(5, requires_grad=True),
+                    ]
                     probe.where = info.optim_cls.__name__
                     with contextlib.suppress(Exception):
                         optim = info.optim_cls(params, **{**item.kwargs, **extra})
@@ -380,7 +389,9 @@ def main() -> None:
     target.with_suffix(".calls.tsv").write_text(
         "\n".join(f"{k}\t{v}" for k, v in sorted(probe.calls.items())) + "\n"
     )
-    print(f"{sum(probe.calls.values())} calls of {len(probe.calls)} overloads, {len(probe.found)} differ")
+    print(
+        f"{sum(probe.calls.values())} calls of {len(probe.calls)} overloads, {len(probe.found)} differ"
+    )
 
 
 if __name__ == "__main__":

@@ -53,7 +53,21 @@ def test_probe_finds_known_disagreements() -> None:
 def test_meta_agrees_for_contiguous_pointwise_calls() -> None:
     """The hot ops may take metadata from meta when every input is row-major and not empty."""
     probe = MetadataProbe()
-    hot = {"add", "sub", "mul", "div", "neg", "exp", "tanh", "clone", "sum", "mean", "softmax", "mm", "bmm"}
+    hot = {
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "exp",
+        "tanh",
+        "clone",
+        "sum",
+        "mean",
+        "softmax",
+        "mm",
+        "bmm",
+    }
     walk_ops(probe, [op for op in databases() if op.name in hot], cap=4)
     always = {name for name, scopes in probe.scope.items() if scopes["always"]}
     assert not always, {name: probe.examples for name in always}

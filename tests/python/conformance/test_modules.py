@@ -88,7 +88,9 @@ def test_module(info: Any, training: bool, dtype: torch.dtype) -> None:
                     failures.append(f"CPU raises {describe(error)}, the device does not {where}")
                 except Exception as other:
                     if type(other) is not type(error):
-                        failures.append(f"CPU: {describe(error)}; device: {describe(other)} {where}")
+                        failures.append(
+                            f"CPU: {describe(error)}; device: {describe(other)} {where}"
+                        )
                 break
             try:
                 actual = forward_and_backward(moved, device_inputs, DEVICE)

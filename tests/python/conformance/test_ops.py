@@ -143,9 +143,7 @@ def execute(function: Any, inputs: Any, target: torch.device) -> tuple[Any, Exce
     return attempt(with_default)
 
 
-def issue(
-    function: Any, sample: Any, label: str, fill: Any = None, host_args: bool = False
-) -> Run:
+def issue(function: Any, sample: Any, label: str, fill: Any = None, host_args: bool = False) -> Run:
     run = Run(label)
     given = (sample.input, sample.args, sample.kwargs)
     run.expected_inputs = place(given, torch.device("cpu"), fill)
@@ -330,7 +328,9 @@ def test_backward(op: Any, dtype: torch.dtype) -> None:
                 continue
             total += 1
             if why:
-                failures.append(f"{why} [{label}{', other values' if fill else ''}; {sample.summary()[:200]}]")
+                failures.append(
+                    f"{why} [{label}{', other values' if fill else ''}; {sample.summary()[:200]}]"
+                )
     report(failures, total)
 
 
@@ -349,9 +349,7 @@ def gradients(op: Any, sample: Any, inputs: Any, target: torch.device) -> Any:
     for t in outs:
         seed = torch.randn(t.shape, generator=generator, dtype=torch.float64).to(t.dtype)
         seeds.append(Copier(target)(seed))
-    grads, error = attempt(
-        lambda: torch.autograd.grad(outs, leaves, seeds, allow_unused=True)
-    )
+    grads, error = attempt(lambda: torch.autograd.grad(outs, leaves, seeds, allow_unused=True))
     return outs, grads, error
 
 

@@ -54,11 +54,11 @@ def train(info: Any, kwargs: dict[str, Any], target: torch.device, dtype: torch.
     sparse = bool(info.only_supports_sparse_grads)
     matrices = info.optim_cls.__name__ == "Muon"
     copier = Copier(target)
-    parameters = [
-        torch.nn.Parameter(copier(p)) for p in make_parameters(dtype, matrices)
-    ]
+    parameters = [torch.nn.Parameter(copier(p)) for p in make_parameters(dtype, matrices)]
     kwargs = copy.deepcopy(kwargs)
-    kwargs = {k: v.to(target) if isinstance(v, torch.Tensor) and v.dim() else v for k, v in kwargs.items()}
+    kwargs = {
+        k: v.to(target) if isinstance(v, torch.Tensor) and v.dim() else v for k, v in kwargs.items()
+    }
     optimizer = info.optim_cls(parameters, **kwargs)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
     generator = torch.Generator().manual_seed(11)
@@ -140,7 +140,9 @@ def test_optimizer(info: Any, impl: str, dtype: torch.dtype) -> None:
         try:
             actual = train(info, kwargs, DEVICE, dtype)
             if expected is None:
-                failures.append(f"CPU raises {describe(cpu_error)}, the device does not [{item.desc}]")
+                failures.append(
+                    f"CPU raises {describe(cpu_error)}, the device does not [{item.desc}]"
+                )
                 continue
             why = difference(expected, actual)
             if why:
@@ -149,5 +151,7 @@ def test_optimizer(info: Any, impl: str, dtype: torch.dtype) -> None:
             if expected is not None:
                 failures.append(f"the device raises {describe(error)} [{item.desc}]")
             elif type(error) is not type(cpu_error):
-                failures.append(f"CPU: {describe(cpu_error)}; device: {describe(error)} [{item.desc}]")
+                failures.append(
+                    f"CPU: {describe(cpu_error)}; device: {describe(error)} [{item.desc}]"
+                )
     report(failures, total)

@@ -89,7 +89,9 @@ def _gpt2() -> torch.nn.Module:
 
 
 def _gpt_neox() -> torch.nn.Module:
-    return hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**TEXT, hidden_dropout=0.0, attention_dropout=0.0))
+    return hf.GPTNeoXForCausalLM(
+        hf.GPTNeoXConfig(**TEXT, hidden_dropout=0.0, attention_dropout=0.0)
+    )
 
 
 def _opt() -> torch.nn.Module:

@@ -57,7 +57,10 @@ def compare(expected: Machine, actual: Machine, device: torch.device, note: str)
     for index, (left, right) in enumerate(zip(expected.tensors, actual.tensors, strict=True)):
         why = compare_tensor(left, right, device)
         assert why is None, f"tensor {index}: {why} [{note}]"
-        assert left._version == right._version, f"tensor {index}: version [{note}]"
+        if (
+            "backward(" not in note
+        ):  # autograd adds gradients up in place when it may: timing decides
+            assert left._version == right._version, f"tensor {index}: version [{note}]"
         assert left._is_view() == right._is_view(), f"tensor {index}: is_view [{note}]"
         if left.is_leaf and right.is_leaf:
             assert (left.grad is None) == (right.grad is None), f"tensor {index}: grad [{note}]"
@@ -123,6 +126,22 @@ def test_thread_count_may_change(device: torch.device) -> None:
         for count in (1, 2, 1, 2):
             torch.set_num_threads(count)
             assert host.to(device).sum().item() == host.sum().item(), count
-            assert host.to(device).view(400, 1000).norm().item() == host.view(400, 1000).norm().item()
+            assert (
+                host.to(device).view(400, 1000).norm().item() == host.view(400, 1000).norm().item()
+            )
     finally:
         torch.set_num_threads(before)
+
+
+def test_out_resizes_only_as_far_as_this_storage_needs(device: torch.device) -> None:
+    """The same call with the same geometry on storages of other sizes: found by the programs above."""
+    x = torch.ones(4, 6, device=device)
+    for room in (8, 96, 10, 200):
+        base = torch.zeros(room, device=device)
+        out = base[4:8]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.add(x, x, out=out)
+        assert base.untyped_storage().nbytes() == 4 * max(room, 28)
+        assert out.sum().item() == 48.0
+        assert base[-1:].numel() == 1
