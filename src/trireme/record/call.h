@@ -26,7 +26,8 @@ struct Completion {
   std::vector<at::Tensor>
       tensors;  // the CPU tensors that stood for the tensor arguments, as the call left them
   std::exception_ptr error;
-  bool poisoned = false;  // the call did not run: an argument was spoiled by an earlier error
+  // Set when the call did not run, because an argument was spoiled by this earlier error.
+  std::shared_ptr<const CallError> poison;
 };
 
 struct Call {

@@ -145,14 +145,17 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratc
   }
   // Not interruptible: the executor writes to `completion`.
   queue_.wait(number, /*interruptible=*/false);
-  if (completion.error) {
-    if (op.route == Route::Cached && !completion.poisoned && !sync_ &&
+  if (completion.error || completion.poison) {
+    if (op.route == Route::Cached && !sync_ &&
         defer_value_error(stack, *form, bindings, completion, site, number)) {
       return;
     }
     tell([&](Observer& observer) {
-      observer.failed(number, message_of(completion.error), false, {});
+      observer.failed(number,
+                      completion.poison ? completion.poison->message : message_of(completion.error),
+                      false, {});
     });
+    if (completion.poison) raise(*completion.poison);
     std::rethrow_exception(completion.error);
   }
   const LearnedOutputs learned = learn_outputs(*form, bindings, completion);
@@ -216,20 +219,24 @@ bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const
     spoiled.push_back(virtual_storage(*fresh.back().unsafeGetStorageImpl()));
   }
   tell([&](Observer& observer) {
-    observer.failed(number, message_of(completion.error), true, spoiled);
+    observer.failed(number,
+                    completion.poison ? completion.poison->message : message_of(completion.error),
+                    true, spoiled);
   });
   for (size_t i = 0; i < bindings.tensors.size(); ++i) {
     if (form.written[i] && bindings.tensors[i].storage != nullptr) {
       spoiled.push_back(bindings.tensors[i].storage);
     }
   }
-  std::shared_ptr<const CallError> error;
-  try {
-    std::rethrow_exception(completion.error);
-  } catch (const std::exception& thrown) {
-    error = make_error(thrown, *form.op, site);
+  std::shared_ptr<const CallError> error = completion.poison;
+  if (!error) {
+    try {
+      std::rethrow_exception(completion.error);
+    } catch (const std::exception& thrown) {
+      error = make_error(thrown, *form.op, site);
+    }
+    note_error(error);
   }
-  note_error(error);
   append_task(
       [spoiled, error] {
         for (VirtualStorage* storage : spoiled) storage->error = error;

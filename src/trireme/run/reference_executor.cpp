@@ -280,12 +280,7 @@ bool ReferenceExecutor::skip_poisoned(Call& call) {
   }
   for (VirtualStorage* storage : call.fresh) storage->error = error;
   if (call.completion != nullptr) {
-    call.completion->poisoned = true;
-    try {
-      record::raise(*error);
-    } catch (...) {
-      call.completion->error = std::current_exception();
-    }
+    call.completion->poison = error;
   }
   return true;
 }
