@@ -4,6 +4,8 @@
 #include <ATen/core/List.h>
 #include <c10/core/TensorImpl.h>
 
+#include <algorithm>
+
 namespace trireme::record {
 namespace {
 
@@ -83,8 +85,11 @@ std::vector<c10::IValue> make_results(const CallForm& form, c10::ArrayRef<c10::I
 void apply_updates(const CallForm& form, c10::ArrayRef<c10::IValue> args) {
   for (const ArgUpdate& update : form.updates) {
     c10::TensorImpl& tensor = *tensor_argument(form, args, update.tensor).unsafeGetTensorImpl();
-    tensor.unsafe_storage().unsafeGetStorageImpl()->set_nbytes(update.nbytes);
-    virtual_storage(tensor)->nbytes = update.nbytes;
+    c10::StorageImpl& storage = *tensor.unsafe_storage().unsafeGetStorageImpl();
+    // As resize_ does: a storage grows to what is needed and never shrinks.
+    const size_t nbytes = std::max(storage.nbytes(), bytes_needed(update.geometry));
+    storage.set_nbytes(nbytes);
+    virtual_storage(tensor)->nbytes = nbytes;
     tensor.set_sizes_and_strides(update.geometry.sizes(), update.geometry.strides());
   }
 }
