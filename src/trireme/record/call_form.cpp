@@ -25,7 +25,7 @@ class FormReader {
       case ArgKind::TensorList: {
         if (value.isNone()) return {};
         ArgSlot slot{.kind = ArgSlot::Kind::TensorList};
-        slot.optional_items = item_type(argument)->kind() == c10::TypeKind::OptionalType;
+        slot.optional_items = list_item_type(argument)->kind() == c10::TypeKind::OptionalType;
         for (const auto& item : value.toListRef())
           slot.items.push_back(read_tensor(item, info.written));
         return slot;
@@ -36,7 +36,7 @@ class FormReader {
         if (op_.value_keyed || value.isNone()) return constant(value);
         ArgSlot slot{.kind = ArgSlot::Kind::NumberList};
         for (const auto& item : value.toListRef()) slot.items.push_back(read_number(item));
-        slot.item_type = item_type(argument);
+        slot.item_type = list_item_type(argument);
         return slot;
       }
       case ArgKind::Generator:
@@ -45,14 +45,6 @@ class FormReader {
         return constant(value);
     }
     return {};
-  }
-
-  static c10::TypePtr item_type(const c10::Argument& argument) {
-    auto type = argument.type();
-    if (type->kind() == c10::TypeKind::OptionalType) {
-      type = type->expectRef<c10::OptionalType>().getElementType();
-    }
-    return type->expectRef<c10::ListType>().getElementType();
   }
 
   ArgSlot constant(const c10::IValue& value) {
@@ -84,6 +76,14 @@ class FormReader {
 };
 
 }  // namespace
+
+c10::TypePtr list_item_type(const c10::Argument& argument) {
+  auto type = argument.type();
+  if (type->kind() == c10::TypeKind::OptionalType) {
+    type = type->expectRef<c10::OptionalType>().getElementType();
+  }
+  return type->expectRef<c10::ListType>().getElementType();
+}
 
 std::unique_ptr<CallForm> make_form(const OpInfo& op, c10::ArrayRef<c10::IValue> args,
                                     const Signature& signature) {

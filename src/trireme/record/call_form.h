@@ -72,6 +72,9 @@ struct CallForm {
   uint64_t hits = 0;  // guarded by the recorder's lock
 };
 
+// The type of a list argument's items.
+c10::TypePtr list_item_type(const c10::Argument& argument);
+
 // Reads arguments into a form without outputs. `args` has passed build_signature.
 std::unique_ptr<CallForm> make_form(const OpInfo& op, c10::ArrayRef<c10::IValue> args,
                                     const Signature& signature);

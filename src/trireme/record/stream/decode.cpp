@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/record/stream/decode.h"
+#include "trireme/record/call_form.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -215,6 +216,7 @@ class FormReader {
         return slot;
       case Kind::NumberList:
         require(info.kind == ArgKind::NumberList, argument);
+        slot.item_type = list_item_type(argument);
         for (const wire::Slot* item : items_of(from)) {
           require(item->kind() == Kind::Number, argument);
           slot.items.push_back({.kind = ArgSlot::Kind::Number});
