@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "trireme/record/call_form.h"
@@ -28,7 +29,12 @@ struct Completion {
   std::exception_ptr error;
   // Set when the call did not run, because an argument was spoiled by this earlier error.
   std::shared_ptr<const CallError> poison;
+
+  bool failed() const { return error != nullptr || poison != nullptr; }
 };
+
+// The message of a failed completion's error.
+std::string failure_of(const Completion& completion);
 
 struct Call {
   enum class Kind : uint8_t {

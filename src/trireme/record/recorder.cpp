@@ -33,14 +33,6 @@ std::shared_ptr<CallError> make_error(const std::exception& error, const OpInfo&
   return made;
 }
 
-std::string message_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& thrown) {
-    return error_message(thrown);
-  }
-}
-
 }  // namespace
 
 // What one thread needs to record a call; kept, so that recording allocates nothing.
@@ -145,16 +137,12 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratc
   }
   // Not interruptible: the executor writes to `completion`.
   queue_.wait(number, /*interruptible=*/false);
-  if (completion.error || completion.poison) {
+  if (completion.failed()) {
     if (op.route == Route::Cached && !sync_ &&
         defer_value_error(stack, *form, bindings, completion, site, number)) {
       return;
     }
-    tell([&](Observer& observer) {
-      observer.failed(number,
-                      completion.poison ? completion.poison->message : message_of(completion.error),
-                      false, {});
-    });
+    tell([&](Observer& observer) { observer.failed(number, failure_of(completion), false, {}); });
     if (completion.poison) raise(*completion.poison);
     std::rethrow_exception(completion.error);
   }
@@ -218,11 +206,7 @@ bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const
     fresh.push_back(make_storage(nbytes));
     spoiled.push_back(virtual_storage(*fresh.back().unsafeGetStorageImpl()));
   }
-  tell([&](Observer& observer) {
-    observer.failed(number,
-                    completion.poison ? completion.poison->message : message_of(completion.error),
-                    true, spoiled);
-  });
+  tell([&](Observer& observer) { observer.failed(number, failure_of(completion), true, spoiled); });
   for (size_t i = 0; i < bindings.tensors.size(); ++i) {
     if (form.written[i] && bindings.tensors[i].storage != nullptr) {
       spoiled.push_back(bindings.tensors[i].storage);

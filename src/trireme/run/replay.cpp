@@ -75,14 +75,6 @@ std::shared_ptr<const record::CallError> spoiled_by(const std::string& message) 
   return error;
 }
 
-std::string message_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& thrown) {
-    return record::error_message(thrown);
-  }
-}
-
 // An element as text.
 std::string element_text(const void* element, c10::ScalarType dtype) {
   try {
@@ -196,9 +188,9 @@ class Replay final : public record::stream::StreamHandler {
                std::span<VirtualStorage* const> fresh) override {
     if (stopped_) return;
     const Pending pending = take(number);
-    if (pending.completion.error) {
+    if (pending.completion.failed()) {
       stop(pending, "failed, which it did not when it was recorded: " +
-                        message_of(pending.completion.error));
+                        record::failure_of(pending.completion));
       return;
     }
     CallForm learned_form = *pending.form;
@@ -217,9 +209,9 @@ class Replay final : public record::stream::StreamHandler {
   void returned(uint64_t number, std::span<const c10::IValue> values) override {
     if (stopped_) return;
     const Pending pending = take(number);
-    if (pending.completion.error) {
+    if (pending.completion.failed()) {
       stop(pending, "failed, which it did not when it was recorded: " +
-                        message_of(pending.completion.error));
+                        record::failure_of(pending.completion));
       return;
     }
     const auto& results = pending.completion.results;
@@ -240,7 +232,7 @@ class Replay final : public record::stream::StreamHandler {
               std::span<VirtualStorage* const> spoiled) override {
     if (stopped_) return;
     const Pending pending = take(number);
-    if (!pending.completion.error) {
+    if (!pending.completion.failed()) {
       stop(pending, "succeeded; when it was recorded it failed: " + message);
       return;
     }
