@@ -74,14 +74,12 @@ at::Generator make_generator() {
   return at::make_generator<PhiloxGenerator>(c10::default_rng_seed_val);
 }
 
-record::PhiloxState draw(const c10::IValue& generator) {
-  if (generator.isNone()) return default_generator().get<PhiloxGenerator>()->draw();
-  const at::Generator given = generator.toGenerator();
-  if (!given.defined()) return default_generator().get<PhiloxGenerator>()->draw();
-  TORCH_CHECK(given.device().type() == c10::DeviceType::PrivateUse1,
-              "Expected a 'trireme' device type for generator but found '", given.device().type(),
-              "'");
-  return given.get<PhiloxGenerator>()->draw();
+record::PhiloxState draw(c10::GeneratorImpl* generator) {
+  if (generator == nullptr) return default_generator().get<PhiloxGenerator>()->draw();
+  TORCH_CHECK(generator->device().type() == c10::DeviceType::PrivateUse1,
+              "Expected a 'trireme' device type for generator but found '",
+              generator->device().type(), "'");
+  return static_cast<PhiloxGenerator*>(generator)->draw();
 }
 
 }  // namespace trireme::device

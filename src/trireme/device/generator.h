@@ -37,6 +37,6 @@ const at::Generator& default_generator();
 at::Generator make_generator();
 
 // RecorderHooks::draw.
-record::PhiloxState draw(const c10::IValue& generator);
+record::PhiloxState draw(c10::GeneratorImpl* generator);
 
 }  // namespace trireme::device

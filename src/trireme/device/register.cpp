@@ -14,6 +14,8 @@
 #include "trireme/device/allocator.h"
 #include "trireme/device/generator.h"
 #include "trireme/device/opaque.h"
+#include "trireme/device/record_kernel.h"
+#include "trireme/device/typed_ops.h"
 #include "trireme/device/widen.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
@@ -24,19 +26,6 @@ namespace trireme::device {
 namespace {
 
 using c10::DispatchKey;
-
-// The one function behind every op.
-class RecordKernel final : public c10::OperatorKernel {
- public:
-  explicit RecordKernel(const record::OpInfo& op) : op_(op) {}
-  void operator()(const c10::OperatorHandle& /*handle*/, c10::DispatchKeySet /*keys*/,
-                  torch::jit::Stack* stack) {
-    record::recorder().record(op_, stack);
-  }
-
- private:
-  const record::OpInfo& op_;
-};
 
 // Ops that have a kernel of their own in this room.
 const std::unordered_set<std::string_view>& hand_written() {
@@ -140,7 +129,17 @@ torch::Library& library(const std::string& name, DispatchKey key) {
   return *libraries->back();
 }
 
+TypedOps all_typed_ops() {
+  TypedOps ops;
+  add_pointwise_ops(ops);
+  add_reduction_ops(ops);
+  add_matrix_ops(ops);
+  add_foreach_ops(ops);
+  return ops;
+}
+
 void register_recorded_ops() {
+  const TypedOps typed_ops = all_typed_ops();
   torch::Library& aten = library("aten", DispatchKey::PrivateUse1);
   torch::Library& mkldnn = library("mkldnn", DispatchKey::PrivateUse1);
   for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
@@ -151,10 +150,11 @@ void register_recorded_ops() {
     const record::OpInfo& op = record::op_info(*handle);
     if (!is_recorded(*handle, op)) continue;
     const std::string local = op.name.substr(op.name.find("::") + 2);
+    const auto typed = typed_ops.find(op.name);
     (is_aten ? aten : mkldnn)
-        .impl(local.c_str(), may_widen(op) ? widen_kernel(op)
-                                           : torch::CppFunction::makeFromBoxedFunctor(
-                                                 std::make_unique<RecordKernel>(op)));
+        .impl(local.c_str(), typed != typed_ops.end()
+                                 ? typed->second(op)
+                                 : torch::CppFunction::makeFromBoxedKernel(boxed_kernel(op)));
   }
 }
 
@@ -199,6 +199,11 @@ void connect() {
 }
 
 }  // namespace
+
+c10::BoxedKernel boxed_kernel(const record::OpInfo& op) {
+  if (may_widen(op)) return widen_kernel(op);
+  return c10::BoxedKernel::makeFromFunctor(std::make_unique<RecordKernel>(op));
+}
 
 void register_kernels() {
   register_recorded_ops();

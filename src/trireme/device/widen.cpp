@@ -6,6 +6,8 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
+#include <torch/library.h>
+
 #include <array>
 #include <memory>
 #include <string_view>
@@ -330,10 +332,10 @@ bool may_widen(const record::OpInfo& op) {
   return row_of(op.name) != nullptr || base_name(op.name) == "nansum";
 }
 
-torch::CppFunction widen_kernel(const record::OpInfo& op) {
+c10::BoxedKernel widen_kernel(const record::OpInfo& op) {
   const Row* row = row_of(op.name);
-  if (row == nullptr) return torch::CppFunction::makeFromBoxedFunctor(std::make_unique<NanSum>(op));
-  return torch::CppFunction::makeFromBoxedFunctor(std::make_unique<WidenKernel>(op, *row));
+  if (row == nullptr) return c10::BoxedKernel::makeFromFunctor(std::make_unique<NanSum>(op));
+  return c10::BoxedKernel::makeFromFunctor(std::make_unique<WidenKernel>(op, *row));
 }
 
 }  // namespace trireme::device

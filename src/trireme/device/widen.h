@@ -2,7 +2,7 @@
 // Ops that CUDA has for a dtype and the CPU has not: computed in a wider dtype that the CPU has.
 #pragma once
 
-#include <torch/library.h>
+#include <ATen/core/boxing/KernelFunction.h>
 
 #include "trireme/record/op_info.h"
 
@@ -11,6 +11,6 @@ namespace trireme::device {
 // Whether some calls of the op are widened; its kernel is then this one, which records all others
 // as they are.
 bool may_widen(const record::OpInfo& op);
-torch::CppFunction widen_kernel(const record::OpInfo& op);
+c10::BoxedKernel widen_kernel(const record::OpInfo& op);
 
 }  // namespace trireme::device

@@ -65,8 +65,7 @@ struct Call {
     fresh.clear();
     form = nullptr;
     completion = nullptr;
-    released = nullptr;
-    task = nullptr;
+    if (kind == Kind::Task) task = nullptr;
   }
 };
 

@@ -38,6 +38,12 @@ void CallQueue::wake_executor() {
   executor_wakes_.notify_one();
 }
 
+void CallQueue::wait_for_space(bool interruptible) {
+  const uint64_t last = appended();
+  if (last - executed() >= ring_.size()) wait(last - ring_.size() / 2, interruptible);
+  known_executed_.store(executed(), std::memory_order_relaxed);
+}
+
 Call* CallQueue::front() {
   const uint64_t number = executed_.load(std::memory_order_relaxed) + 1;
   for (int spin = 0; spin < kSpins; ++spin) {

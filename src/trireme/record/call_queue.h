@@ -34,7 +34,11 @@ class CallQueue {
 
   // --- recorder, under its lock ---
   uint64_t next_number() const { return appended_.load(std::memory_order_relaxed) + 1; }
-  bool full() const { return next_number() - executed() > ring_.size(); }
+  bool full() {
+    if (!may_be_full()) return false;
+    known_executed_.store(executed(), std::memory_order_relaxed);
+    return may_be_full();
+  }
   // The slot of the next call; not full().
   Call& next() { return ring_[next_number() & mask_]; }
   // Publishes the slot.
@@ -46,7 +50,12 @@ class CallQueue {
   // Returns when the call has run. Throws when the wait was interrupted, which only an
   // interruptible one can be.
   void wait(uint64_t number, bool interruptible = true);
-  void wait_for_space() { wait(appended() - ring_.size() / 2); }
+  // Whether full() must be asked: the executor's own count is a cache line that it keeps writing.
+  bool may_be_full() const {
+    return next_number() - known_executed_.load(std::memory_order_relaxed) > ring_.size();
+  }
+  // Waits until half of the queue is free, if it is full.
+  void wait_for_space(bool interruptible = true);
   void set_wait_hooks(WaitHooks hooks) { hooks_ = hooks; }
   size_t capacity() const { return ring_.size(); }
   uint64_t waits() const { return waits_.load(std::memory_order_relaxed); }
@@ -68,6 +77,7 @@ class CallQueue {
   uint64_t mask_;
   WaitHooks hooks_;
   alignas(64) std::atomic<uint64_t> appended_{0};
+  std::atomic<uint64_t> known_executed_{0};  // at least so many have run
   alignas(64) std::atomic<uint64_t> executed_{0};
   alignas(64) std::atomic<bool> executor_sleeps_{false};
   std::atomic<uint64_t> wake_at_{UINT64_MAX};  // smallest number that a sleeping thread waits for

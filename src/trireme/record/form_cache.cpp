@@ -8,10 +8,9 @@
 namespace trireme::record {
 namespace {
 
-bool same_words(const CallForm& form, const Signature& signature) {
-  return form.words.size() == signature.words.size() &&
-         std::memcmp(form.words.data(), signature.words.data(),
-                     form.words.size() * sizeof(uint64_t)) == 0;
+bool same_words(const CallForm& form, std::span<const uint64_t> words) {
+  return form.words.size() == words.size() &&
+         std::memcmp(form.words.data(), words.data(), words.size_bytes()) == 0;
 }
 
 }  // namespace
@@ -19,11 +18,10 @@ bool same_words(const CallForm& form, const Signature& signature) {
 FormCache::FormCache(size_t capacity)
     : capacity_(std::bit_ceil(std::max<size_t>(capacity, 16))), slots_(2 * capacity_) {}
 
-CallForm* FormCache::find(const Signature& signature) {
+CallForm* FormCache::find(std::span<const uint64_t> words, uint64_t hash) {
   const size_t mask = slots_.size() - 1;
-  for (size_t i = signature.hash & mask; slots_[i]; i = (i + 1) & mask) {
-    if (slots_[i]->hash == signature.hash && same_words(*slots_[i], signature))
-      return slots_[i].get();
+  for (size_t i = hash & mask; slots_[i]; i = (i + 1) & mask) {
+    if (slots_[i]->hash == hash && same_words(*slots_[i], words)) return slots_[i].get();
   }
   return nullptr;
 }

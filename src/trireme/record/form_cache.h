@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "trireme/record/call_form.h"
@@ -15,7 +16,10 @@ class FormCache {
   explicit FormCache(size_t capacity);
 
   // The form of the signature, or null.
-  CallForm* find(const Signature& signature);
+  CallForm* find(const Signature& signature) {
+    return find({signature.words.data(), signature.words.size()}, signature.hash);
+  }
+  CallForm* find(std::span<const uint64_t> words, uint64_t hash);
 
   // Adds a complete form. When the cache is full all forms are dropped first (a program that keeps
   // making new shapes gains nothing from old ones); they stay alive, retired, until

@@ -2,9 +2,9 @@
 #include "trireme/record/recorder.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/SequenceNumber.h>
 #include <c10/core/StorageImpl.h>
-#include <torch/csrc/autograd/engine.h>
+
+#include <algorithm>
 
 #include "trireme/base/env.h"
 #include "trireme/record/device_tensor.h"
@@ -16,6 +16,9 @@ namespace {
 constexpr size_t kQueueCapacity =
     8192;  // calls; a training step of a 6-layer transformer has about 600
 constexpr size_t kFormCapacity = 65536;  // forms; about 1 KiB each
+
+// Trivial, so that reading it needs no initialisation; `Lease` fills it.
+thread_local constinit Draft* t_draft = nullptr;
 
 void release_storage(void* context) { recorder().release(static_cast<VirtualStorage*>(context)); }
 
@@ -35,34 +38,6 @@ std::shared_ptr<CallError> make_error(const std::exception& error, const OpInfo&
 
 }  // namespace
 
-// What one thread needs to record a call; kept, so that recording allocates nothing.
-struct Recorder::Scratch {
-  Signature signature;
-  Bindings bindings;
-  PhiloxState random;
-  SiteId site = kUnknownSite;
-  Phase phase = Phase::Neither;
-  uint64_t autograd_sequence = 0;
-  uint64_t autograd_thread = 0;
-
-  void read_context() {
-    site = current_site();
-    autograd_sequence = 0;
-    phase = Phase::Neither;
-    if (torch::autograd::get_current_graph_task_id() != -1) {
-      phase = Phase::Backward;
-      if (const auto node = torch::autograd::get_current_node()) {
-        autograd_sequence = node->sequence_nr();
-        autograd_thread = node->thread_id();
-      }
-    } else if (bindings.requires_grad && at::GradMode::is_enabled()) {
-      phase = Phase::Forward;
-      autograd_sequence = at::sequence_number::peek();
-      autograd_thread = at::RecordFunction::currentThreadId();
-    }
-  }
-};
-
 Recorder::Recorder()
     : queue_(static_cast<size_t>(base::env_int("TRIREME_QUEUE", kQueueCapacity))),
       cache_(static_cast<size_t>(base::env_int("TRIREME_FORMS", kFormCapacity))),
@@ -73,73 +48,125 @@ Recorder& recorder() {
   return *instance;
 }
 
-void Recorder::record(const OpInfo& op, torch::jit::Stack* stack) {
+// Gives a thread's draft back when the thread ends.
+struct Recorder::ThreadDraft {
+  ThreadDraft() { t_draft = recorder().take_draft(); }
+  ~ThreadDraft() {
+    recorder().give_draft(t_draft);
+    t_draft = nullptr;
+  }
+  ThreadDraft(const ThreadDraft&) = delete;
+  ThreadDraft& operator=(const ThreadDraft&) = delete;
+};
+
+Draft& Recorder::draft() {
+  if (t_draft == nullptr || !alive() || queue_.may_be_full()) [[unlikely]]
+    return prepare_draft();
+  return *t_draft;
+}
+
+Draft& Recorder::prepare_draft() {
   hooks_.ensure_running();
-  thread_local Scratch scratch;
+  // Here, before the draft is filled: Python may run in this wait, for a signal, and record.
+  if (queue_.may_be_full()) queue_.wait_for_space();
+  thread_local const ThreadDraft here;
+  // A destructor of another thread-local object may still record after `here` is gone.
+  if (t_draft == nullptr) t_draft = take_draft();
+  return *t_draft;
+}
+
+Draft* Recorder::take_draft() {
+  const std::lock_guard lock(mutex_);
+  if (free_drafts_.empty()) {
+    drafts_.push_back(std::make_unique<Draft>());
+    return drafts_.back().get();
+  }
+  Draft* draft = free_drafts_.back();
+  free_drafts_.pop_back();
+  return draft;
+}
+
+void Recorder::give_draft(Draft* draft) {
+  const std::lock_guard lock(mutex_);
+  draft->busy.store(false, std::memory_order_relaxed);
+  free_drafts_.push_back(draft);
+}
+
+// Under the lock. A form is in use by pending calls and by threads that make a call's outputs.
+void Recorder::release_retired_forms() {
+  const bool used = std::any_of(drafts_.begin(), drafts_.end(), [](const auto& draft) {
+    return draft->busy.load(std::memory_order_acquire);
+  });
+  if (!used) cache_.release_retired(queue_.executed());
+}
+
+void Recorder::record(const OpInfo& op, torch::jit::Stack* stack) {
+  Draft& draft = this->draft();
   const auto args = torch::jit::last(*stack, op.args.size());
-  if (op.route == Route::Opaque ||
-      build_signature(op, args, scratch.signature, scratch.bindings) == SignatureResult::Foreign) {
+  if (op.route == Route::Opaque || build_signature(op, args, draft) == SignatureResult::Foreign) {
     hooks_.run_opaque(op, stack);
     return;
   }
-  if (op.random) {
-    c10::IValue generator;
-    for (size_t i = 0; i < op.args.size(); ++i) {
-      if (op.args[i].kind == ArgKind::Generator) generator = args[i];
-    }
-    scratch.random = hooks_.draw(generator);
-  }
-  scratch.read_context();
-  if (op.route == Route::Cached && record_known(op, stack, scratch)) {
-    if (sync_) synchronize();
-    return;
-  }
-  record_awaited(op, stack, scratch);
+  if (op.route == Route::Cached && record_known(op, stack, draft)) return;
+  if (op.route != Route::Cached) draft.read_context();
+  if (op.random) draft.random = hooks_.draw(draft.generator);
+  record_awaited(op, stack, draft);
 }
 
-bool Recorder::record_known(const OpInfo& op, torch::jit::Stack* stack, Scratch& scratch) {
-  const auto args = torch::jit::last(*stack, op.args.size());
-  std::vector<c10::IValue> results;
-  {
-    const auto lock = lock_with_space();
-    CallForm* form = cache_.find(scratch.signature);
-    if (form == nullptr) {
-      ++counters_.cache_misses;
-      return false;
-    }
-    ++counters_.cache_hits;
-    ++form->hits;
-    c10::SmallVector<c10::Storage, 2> fresh;
-    c10::SmallVector<VirtualStorage*, 2> names;
-    for (const size_t nbytes : form->fresh_nbytes) {
-      fresh.push_back(make_storage(nbytes));
-      names.push_back(virtual_storage(*fresh.back().unsafeGetStorageImpl()));
-    }
-    results = make_results(*form, args, fresh);
-    append_op(*form, scratch, names, nullptr);
-    if (!form->updates.empty()) apply_updates(*form, args);
+const CallForm* Recorder::append_known(const OpInfo& op, Draft& draft) {
+  draft.read_context();
+  draft.busy.store(true, std::memory_order_relaxed);
+  const auto lock = lock_with_space();
+  CallForm* form = cache_.find(draft.signature);
+  if (form == nullptr) {
+    ++counters_.cache_misses;
+    draft.busy.store(false, std::memory_order_relaxed);
+    return nullptr;
   }
+  ++counters_.cache_hits;
+  ++form->hits;
+  if (op.random) draft.random = hooks_.draw(draft.generator);
+  draft.fresh.clear();
+  for (const size_t nbytes : form->fresh_nbytes) draft.fresh.push_back(make_virtual(nbytes));
+  append_op(*form, draft, draft.fresh, nullptr);
+  return form;
+}
+
+void Recorder::finish_known(const CallForm& form, Draft& draft) {
+  if (!form.updates.empty()) apply_updates(form, draft.tensors);
+  draft.busy.store(false, std::memory_order_release);
+  if (sync_) synchronize();
+}
+
+bool Recorder::record_known(const OpInfo& op, torch::jit::Stack* stack, Draft& draft) {
+  const CallForm* form = append_known(op, draft);
+  if (form == nullptr) return false;
+  c10::SmallVector<c10::Storage, 4> fresh;
+  for (VirtualStorage* storage : draft.fresh) fresh.push_back(wrap(storage));
+  auto results = Outputs(*form, draft.tensors, fresh).all();
+  finish_known(*form, draft);
   finish(stack, op.args.size(), std::move(results));
   return true;
 }
 
-void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratch& scratch) {
+void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft& draft) {
   const auto args = torch::jit::last(*stack, op.args.size());
-  std::unique_ptr<CallForm> form = make_form(op, args, scratch.signature);
-  const Bindings bindings = scratch.bindings;
-  const SiteId site = scratch.site;
+  std::unique_ptr<CallForm> form = make_form(op, args, draft.signature);
+  const Bindings bindings = draft.bindings;
+  const auto arguments = draft.tensors;
+  const SiteId site = draft.site;
   Completion completion;
   uint64_t number = 0;
   {
     const auto lock = lock_with_space();
     ++counters_.awaited;
-    number = append_op(*form, scratch, {}, &completion);
+    number = append_op(*form, draft, {}, &completion);
   }
   // Not interruptible: the executor writes to `completion`.
   queue_.wait(number, /*interruptible=*/false);
   if (completion.failed()) {
     if (op.route == Route::Cached && !sync_ &&
-        defer_value_error(stack, *form, bindings, completion, site, number)) {
+        defer_value_error(stack, *form, bindings, arguments, completion, site, number)) {
       return;
     }
     tell([&](Observer& observer) { observer.failed(number, failure_of(completion), false, {}); });
@@ -178,20 +205,21 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratc
       names.push_back(virtual_storage(*storage.unsafeGetStorageImpl()));
     observer.outputs(number, *form, names);
   });
-  auto results = make_results(*form, args, fresh);
-  apply_updates(*form, args);
+  auto results = Outputs(*form, arguments, fresh).all();
+  apply_updates(*form, arguments);
   if (op.route == Route::Cached) {
     form->complete = true;
     const std::lock_guard lock(mutex_);
-    if (cache_.find(scratch.signature) == nullptr) {
+    if (cache_.find(form->words, form->hash) == nullptr) {
       cache_.insert(std::move(form), queue_.next_number());
-      cache_.release_retired(queue_.executed());
+      release_retired_forms();
     }
   }
   finish(stack, op.args.size(), std::move(results));
 }
 
 bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const Bindings& bindings,
+                                 c10::ArrayRef<c10::TensorImpl*> arguments,
                                  const Completion& completion, SiteId site, uint64_t number) {
   // Valid on zeros: then it was a value that was wrong, which only execution can find.
   Completion zeros;
@@ -199,7 +227,6 @@ bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const
   if (zeros.error) return false;
   const LearnedOutputs learned = learn_outputs(form, bindings, zeros);
   if (!learned.strided) return false;
-  const auto args = torch::jit::last(*stack, form.op->args.size());
   c10::SmallVector<c10::Storage, 2> fresh;
   std::vector<VirtualStorage*> spoiled;
   for (const size_t nbytes : form.fresh_nbytes) {
@@ -226,27 +253,28 @@ bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const
         for (VirtualStorage* storage : spoiled) storage->error = error;
       },
       {}, spoiled);
-  auto results = make_results(form, args, fresh);
+  auto results = Outputs(form, arguments, fresh).all();
   finish(stack, form.op->args.size(), std::move(results));
   return true;
 }
 
-std::unique_lock<std::mutex> Recorder::lock_with_space() {
+std::unique_lock<base::SpinLock> Recorder::lock_with_space() {
   std::unique_lock lock(mutex_);
   while (queue_.full()) {
     lock.unlock();
-    queue_.wait_for_space();
+    // Not interruptible: see prepare_draft.
+    queue_.wait_for_space(/*interruptible=*/false);
     lock.lock();
   }
   if (!overflow_.empty()) flush_overflow();
   return lock;
 }
 
-uint64_t Recorder::append_op(const CallForm& form, Scratch& scratch,
+uint64_t Recorder::append_op(const CallForm& form, Draft& draft,
                              c10::ArrayRef<VirtualStorage*> fresh, Completion* completion) {
   Call& call = queue_.next();
   const uint64_t number = queue_.next_number();
-  const auto& tensors = scratch.bindings.tensors;
+  const auto& tensors = draft.bindings.tensors;
   for (size_t i = 0; i < tensors.size(); ++i) {
     VirtualStorage* storage = tensors[i].storage;
     if (storage == nullptr) continue;
@@ -259,15 +287,15 @@ uint64_t Recorder::append_op(const CallForm& form, Scratch& scratch,
   }
   call.kind = Call::Kind::Op;
   call.form = &form;
-  call.site = scratch.site;
+  call.site = draft.site;
   call.threads = at::get_num_threads();
-  call.phase = scratch.phase;
-  call.autograd_sequence = scratch.autograd_sequence;
-  call.autograd_thread = scratch.autograd_thread;
-  call.random = scratch.random;
+  call.phase = draft.phase;
+  call.autograd_sequence = draft.autograd_sequence;
+  call.autograd_thread = draft.autograd_thread;
+  call.random = draft.random;
   call.fresh.assign(fresh.begin(), fresh.end());
   call.completion = completion;
-  call.bindings = std::move(scratch.bindings);
+  call.bindings = std::move(draft.bindings);
   ++counters_.calls;
   publish(call);
   return number;
@@ -306,13 +334,16 @@ void Recorder::remove_observer(Observer* observer) {
 }
 
 c10::DataPtr Recorder::make_data_ptr(size_t nbytes) {
-  auto* storage = new VirtualStorage(next_storage_.fetch_add(1, std::memory_order_relaxed), nbytes);
-  return {addresses_.take(nbytes), storage, &release_storage, kDevice};
+  return {addresses_.take(nbytes), make_virtual(nbytes), &release_storage, kDevice};
 }
 
-c10::Storage Recorder::make_storage(size_t nbytes) {
+c10::Storage Recorder::make_storage(size_t nbytes) { return wrap(make_virtual(nbytes)); }
+
+c10::Storage Recorder::wrap(VirtualStorage* storage) {
+  const size_t nbytes = storage->nbytes.load(std::memory_order_relaxed);
   return c10::Storage(c10::make_intrusive<c10::StorageImpl>(
-      c10::StorageImpl::use_byte_size_t(), nbytes, make_data_ptr(nbytes), hooks_.allocator,
+      c10::StorageImpl::use_byte_size_t(), nbytes,
+      c10::DataPtr(addresses_.take(nbytes), storage, &release_storage, kDevice), hooks_.allocator,
       /*resizable=*/true));
 }
 

@@ -13,9 +13,11 @@
 #include <string>
 #include <vector>
 
+#include "trireme/base/spin_lock.h"
 #include "trireme/record/address_space.h"
 #include "trireme/record/call.h"
 #include "trireme/record/call_queue.h"
+#include "trireme/record/draft.h"
 #include "trireme/record/form_cache.h"
 #include "trireme/record/observer.h"
 
@@ -25,8 +27,8 @@ namespace trireme::record {
 // recorded.
 struct RecorderHooks {
   // Draws from a generator (null: the device's own) for one call, and advances it.
-  PhiloxState (*draw)(const c10::IValue& generator) = nullptr;
-  // Makes sure that the executor is running; throws in a forked child.
+  PhiloxState (*draw)(c10::GeneratorImpl* generator) = nullptr;
+  // Makes sure that the executor is running and this thread prepared; throws in a forked child.
   void (*ensure_running)() = nullptr;
   // The device's allocator, to which storages belong.
   c10::Allocator* allocator = nullptr;
@@ -60,8 +62,18 @@ class Recorder {
   // The boxed kernel: takes the op's arguments off the stack and puts its results on it.
   void record(const OpInfo& op, torch::jit::Stack* stack);
 
+  // The fast path, for kernels that have the arguments as C++ values: draft() gives this thread's
+  // draft, into which a SignatureBuilder puts them; append_known() appends the call if its form is
+  // known, or returns null, and then record() must be called. Of a known call make the outputs with
+  // `Outputs`, then call finish_known().
+  Draft& draft();
+  const CallForm* append_known(const OpInfo& op, Draft& draft);
+  void finish_known(const CallForm& form, Draft& draft);
+
   // A new device storage without memory. Thread-safe.
   c10::Storage make_storage(size_t nbytes);
+  // The program's storage over a virtual one; gives that to it.
+  c10::Storage wrap(VirtualStorage* storage);
   c10::DataPtr make_data_ptr(size_t nbytes);
   // A device tensor over a new storage that holds the memory of a CPU tensor no one else uses.
   at::Tensor adopt_dense(const at::Tensor& host);
@@ -114,23 +126,31 @@ class Recorder {
   void count_opaque() { opaque_.fetch_add(1, std::memory_order_relaxed); }
   void set_sync(bool sync) { sync_ = sync; }
   bool sync() const { return sync_; }
-  std::mutex& mutex() { return mutex_; }
+  base::SpinLock& mutex() { return mutex_; }
   FormCache& forms() { return cache_; }
 
  private:
-  struct Scratch;
-  bool record_known(const OpInfo& op, torch::jit::Stack* stack, Scratch& scratch);
-  void record_awaited(const OpInfo& op, torch::jit::Stack* stack, Scratch& scratch);
+  bool record_known(const OpInfo& op, torch::jit::Stack* stack, Draft& draft);
+  void record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft& draft);
   bool defer_value_error(torch::jit::Stack* stack, CallForm& form, const Bindings& bindings,
-                         const Completion& completion, SiteId site, uint64_t number);
-  uint64_t append_op(const CallForm& form, Scratch& scratch, c10::ArrayRef<VirtualStorage*> fresh,
+                         c10::ArrayRef<c10::TensorImpl*> arguments, const Completion& completion,
+                         SiteId site, uint64_t number);
+  uint64_t append_op(const CallForm& form, Draft& draft, c10::ArrayRef<VirtualStorage*> fresh,
                      Completion* completion);
-  std::unique_lock<std::mutex> lock_with_space();
+  struct ThreadDraft;
+  Draft& prepare_draft();
+  Draft* take_draft();
+  void give_draft(Draft* draft);
+  VirtualStorage* make_virtual(size_t nbytes) {
+    return new VirtualStorage(next_storage_.fetch_add(1, std::memory_order_relaxed), nbytes);
+  }
+  void release_retired_forms();
+  std::unique_lock<base::SpinLock> lock_with_space();
   void publish(Call& call);
   void flush_overflow();
   void drop_overflow_now();
 
-  std::mutex mutex_;  // guards the queue's recording side, the cache and the counters
+  base::SpinLock mutex_;  // guards the queue's recording side, the cache and the counters
   CallQueue queue_;
   FormCache cache_;
   RecorderHooks hooks_;
@@ -138,6 +158,8 @@ class Recorder {
   Counters counters_;
   std::vector<VirtualStorage*> overflow_;  // releases that found the queue full
   std::vector<Observer*> observers_;
+  std::vector<std::unique_ptr<Draft>> drafts_;
+  std::vector<Draft*> free_drafts_;  // of threads that have ended
   std::atomic<bool> observed_{false};
   std::atomic<uint64_t> next_storage_{1};
   AddressSpace addresses_;

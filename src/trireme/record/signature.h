@@ -8,7 +8,6 @@
 #include <c10/util/SmallVector.h>
 
 #include <cstdint>
-#include <span>
 
 #include "trireme/record/op_info.h"
 #include "trireme/record/virtual_storage.h"
@@ -24,8 +23,8 @@ struct TensorRef {
 
 // What differs between two calls of the same signature, in order of appearance.
 struct Bindings {
-  c10::SmallVector<TensorRef, 6> tensors;
-  c10::SmallVector<c10::IValue, 3> values;  // numbers, and CPU tensors by value
+  c10::SmallVector<TensorRef, 4> tensors;
+  c10::SmallVector<c10::IValue, 2> values;  // numbers, and CPU tensors by value
   bool requires_grad = false;               // some tensor argument does
 
   void clear() {
@@ -40,15 +39,16 @@ struct Signature {
   uint64_t hash = 0;
 };
 
+struct Draft;
+
 enum class SignatureResult : uint8_t {
   Ok,
   Foreign,  // holds something that has no signature: a sparse tensor, a torchbind object, ...
 };
 
-// Builds signature and bindings of a call. Reads `at::GradMode`, the default dtype and the
+// Builds signature, bindings and tensors of a call. Reads `at::GradMode`, the default dtype and the
 // determinism flags, which decide output metadata too. Throws c10::Error where device and CPU
 // tensors are mixed as CUDA forbids.
-SignatureResult build_signature(const OpInfo& op, c10::ArrayRef<c10::IValue> args,
-                                Signature& signature, Bindings& bindings);
+SignatureResult build_signature(const OpInfo& op, c10::ArrayRef<c10::IValue> args, Draft& draft);
 
 }  // namespace trireme::record

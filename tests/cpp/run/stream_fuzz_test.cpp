@@ -39,7 +39,7 @@ class Program {
  public:
   Program() {
     auto& hooks = record::recorder().hooks();
-    hooks.draw = [](const c10::IValue&) { return record::PhiloxState{7, 40}; };
+    hooks.draw = [](c10::GeneratorImpl*) { return record::PhiloxState{7, 40}; };
     hooks.ensure_running = &ensure_executor;
     hooks.allocator = c10::GetCPUAllocator();
     hooks.run_on_zeros = &run_on_zeros;

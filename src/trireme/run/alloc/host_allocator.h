@@ -10,7 +10,7 @@
 #include "trireme/run/alloc/address_range.h"
 #include "trireme/run/alloc/extent_pool.h"
 #include "trireme/run/alloc/small_pool.h"
-#include "trireme/run/alloc/spin_lock.h"
+#include "trireme/base/spin_lock.h"
 
 namespace trireme::run {
 
@@ -109,7 +109,7 @@ class HostAllocator {
   mutable std::mutex large_lock_;
   ExtentPool large_;
 
-  mutable SpinLock lock_;  // the rest
+  mutable base::SpinLock lock_;  // the rest
   SmallPool small_;
   HostAllocatorStats stats_;
   uint64_t large_resident_ = 0;

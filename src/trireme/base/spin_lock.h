@@ -6,7 +6,7 @@
 
 #include <atomic>
 
-namespace trireme::run {
+namespace trireme::base {
 
 // Half the price of std::mutex, whose unlock is a second locked instruction. A waiter yields after
 // a short spin: on a machine with few cores the holder may have been preempted.
@@ -40,4 +40,4 @@ class SpinLock {
   std::atomic<bool> held_{false};
 };
 
-}  // namespace trireme::run
+}  // namespace trireme::base
