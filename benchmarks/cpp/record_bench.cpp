@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a call costs the program's thread, recorded on the device against run by eager CPU, from C++
 // and with the executor at work beside it. Prints one JSON object: nanoseconds a call for each
-// case, and `ratio`, the median over the cases of device / CPU.
+// case, and `ratio`, the median over the cases of device / CPU. With an argument: that case only.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -91,12 +91,13 @@ double median(std::vector<double> values) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   trireme::device::register_device();
   const at::Device device(c10::DeviceType::PrivateUse1, 0);
   std::vector<double> ratios;
   std::printf("{\"cases\": {");
   for (const Case& item : cases()) {
+    if (argc > 1 && item.name != argv[1]) continue;
     const auto on_cpu = item.make(at::kCPU);
     const auto on_device = item.make(device);
     std::vector<double> cpu;

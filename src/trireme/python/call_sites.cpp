@@ -10,7 +10,9 @@
 
 #include <c10/util/flat_hash_map.h>
 
+#include <array>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -28,15 +30,15 @@ struct Site {
 };
 
 struct Key {
-  const PyCodeObject* code;
-  int instruction;
+  const PyCodeObject* code = nullptr;
+  int instruction = 0;
   bool operator==(const Key&) const = default;
 };
 
 struct KeyHash {
   size_t operator()(const Key& key) const {
-    return (reinterpret_cast<uintptr_t>(key.code) >> 4U) * 0x9e3779b97f4a7c15ULL +
-           static_cast<size_t>(key.instruction);
+    return ((reinterpret_cast<uintptr_t>(key.code) >> 4U) + static_cast<size_t>(key.instruction)) *
+           0x9e3779b97f4a7c15ULL;
   }
 };
 
@@ -77,21 +79,60 @@ bool is_library_file(PyObject* filename) {
          path.starts_with("<frozen");
 }
 
-bool is_library_code(const PyCodeObject* code) {
-  thread_local ska::flat_hash_map<const PyObject*, bool> known;  // by file name object
-  const auto found = known.find(code->co_filename);
-  if (found != known.end()) return found->second;
-  const PyGILState_STATE gil = PyGILState_Ensure();
-  Py_INCREF(code->co_filename);  // keeps the address from being used again
-  const bool library = is_library_file(code->co_filename);
-  PyGILState_Release(gil);
-  known.emplace(code->co_filename, library);
-  return library;
+// A small table in front of the maps, one per thread: a slot for each hash, the latest wins.
+template <class Key, class Value>
+struct Recent {
+  struct Slot {
+    Key key{};
+    Value value{};
+  };
+  Slot& at(size_t hash) { return slots[hash % slots.size()]; }
+  std::array<Slot, 256> slots{};
+};
+
+struct ThreadTables {
+  Recent<const PyObject*, bool> recent_files;
+  Recent<Key, SiteId> recent_sites;
+  ska::flat_hash_map<const PyObject*, bool> files;  // by file name object
+  ska::flat_hash_map<Key, SiteId, KeyHash> sites;
+};
+
+thread_local constinit ThreadTables* t_tables = nullptr;
+
+struct OwnedTables {
+  OwnedTables() : tables(std::make_unique<ThreadTables>()) { t_tables = tables.get(); }
+  ~OwnedTables() { t_tables = nullptr; }
+  OwnedTables(const OwnedTables&) = delete;
+  OwnedTables& operator=(const OwnedTables&) = delete;
+  std::unique_ptr<ThreadTables> tables;
+};
+
+// Null while the thread's own objects are being destroyed.
+ThreadTables* tables() {
+  if (t_tables == nullptr) [[unlikely]] {
+    thread_local const OwnedTables owned;
+  }
+  return t_tables;
+}
+
+bool is_library_code(const PyCodeObject* code, ThreadTables& known) {
+  const PyObject* file = code->co_filename;
+  auto& recent = known.recent_files.at(reinterpret_cast<uintptr_t>(file) >> 5U);
+  if (recent.key == file) return recent.value;
+  auto found = known.files.find(file);
+  if (found == known.files.end()) {
+    const PyGILState_STATE gil = PyGILState_Ensure();
+    Py_INCREF(code->co_filename);  // keeps the address from being used again
+    found = known.files.emplace(file, is_library_file(code->co_filename)).first;
+    PyGILState_Release(gil);
+  }
+  recent = {file, found->second};
+  return found->second;
 }
 
 #ifdef TRIREME_INTERNAL_FRAMES
 // The frames of the calling thread cannot change while it is in here, GIL or not.
-Key current_line() {
+Key current_line(ThreadTables& known) {
   const PyThreadState* thread = PyGILState_GetThisThreadState();
   if (thread == nullptr || thread->cframe == nullptr) return {nullptr, 0};
   Key outermost{nullptr, 0};
@@ -100,14 +141,14 @@ Key current_line() {
     const PyCodeObject* code = frame->f_code;
     const auto at = static_cast<int>(frame->prev_instr - _PyCode_CODE(code)) *
                     static_cast<int>(sizeof(_Py_CODEUNIT));
-    if (!is_library_code(code)) return {code, at};
+    if (!is_library_code(code, known)) return {code, at};
     outermost = {code, at};
   }
   return outermost;
 }
 #else
 // Other versions of Python: through the public interface, which needs the GIL.
-Key current_line() {
+Key current_line(ThreadTables& known) {
   PyThreadState* thread = PyGILState_GetThisThreadState();
   if (thread == nullptr) return {nullptr, 0};
   const PyGILState_STATE gil = PyGILState_Ensure();
@@ -116,7 +157,7 @@ Key current_line() {
   while (frame != nullptr) {
     PyCodeObject* code = PyFrame_GetCode(frame);
     found = {code, PyFrame_GetLasti(frame)};
-    const bool library = is_library_code(code);
+    const bool library = is_library_code(code, known);
     Py_DECREF(code);
     PyFrameObject* back = library ? PyFrame_GetBack(frame) : nullptr;
     Py_DECREF(frame);
@@ -129,14 +170,16 @@ Key current_line() {
 
 SiteId current() {
   if (Py_IsInitialized() == 0) return record::kUnknownSite;
-  const Key key = current_line();
+  ThreadTables* known = tables();
+  if (known == nullptr) return record::kUnknownSite;
+  const Key key = current_line(*known);
   if (key.code == nullptr) return record::kUnknownSite;
-  thread_local ska::flat_hash_map<Key, SiteId, KeyHash> known;
-  const auto found = known.find(key);
-  if (found != known.end()) return found->second;
-  const SiteId id = table().intern(key);
-  known.emplace(key, id);
-  return id;
+  auto& recent = known->recent_sites.at(KeyHash{}(key) >> 16U);
+  if (recent.key == key) return recent.value;
+  auto found = known->sites.find(key);
+  if (found == known->sites.end()) found = known->sites.emplace(key, table().intern(key)).first;
+  recent = {key, found->second};
+  return found->second;
 }
 
 std::string describe(SiteId id) {

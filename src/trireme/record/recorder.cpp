@@ -119,7 +119,6 @@ const CallForm* Recorder::append_known(const OpInfo& op, Draft& draft) {
   const auto lock = lock_with_space();
   CallForm* form = cache_.find(draft.signature);
   if (form == nullptr) {
-    ++counters_.cache_misses;
     draft.busy.store(false, std::memory_order_relaxed);
     return nullptr;
   }
@@ -160,6 +159,7 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   {
     const auto lock = lock_with_space();
     ++counters_.awaited;
+    if (op.route == Route::Cached) ++counters_.cache_misses;
     number = append_op(*form, draft, {}, &completion);
   }
   // Not interruptible: the executor writes to `completion`.

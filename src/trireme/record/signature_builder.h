@@ -62,7 +62,10 @@ class SignatureBuilder {
     return true;
   }
   bool add(const c10::List<std::optional<at::Tensor>>& list) { return add_boxed(list); }
-  bool add(const at::Scalar& number) { return add_boxed(c10::IValue(number)); }
+  bool add(const at::Scalar& number) {
+    const size_t index = next_++;
+    return add_value(number, op_.args[index].kind);
+  }
   bool add(at::ArrayRef<at::Scalar> numbers) {
     const size_t index = next_++;
     mark(Mark::List, numbers.size());
@@ -71,7 +74,10 @@ class SignatureBuilder {
     }
     return true;
   }
-  bool add(std::same_as<double> auto number) { return add_boxed(c10::IValue(number)); }
+  bool add(std::same_as<double> auto number) {
+    const size_t index = next_++;
+    return add_value(number, op_.args[index].kind);
+  }
   bool add(std::same_as<bool> auto flag) {
     ++next_;
     mark(Mark::Bool, static_cast<uint64_t>(flag));

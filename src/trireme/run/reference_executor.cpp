@@ -7,6 +7,9 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/TensorImpl.h>
 
+#include <optional>
+#include <vector>
+
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/random/random.h"
@@ -108,6 +111,15 @@ bool fits(const at::Tensor& tensor, const Geometry& geometry, int64_t offset) {
          impl.is_wrapped_number() == geometry.wrapped_number;
 }
 
+// Looked up once per op and thread: by name it costs more than a small kernel.
+RandomKernel random_kernel(const record::OpInfo& op) {
+  thread_local std::vector<std::optional<RandomKernel>> kernels;
+  if (op.id >= kernels.size()) kernels.resize(op.id + 1);
+  auto& kernel = kernels[op.id];
+  if (!kernel) kernel = find_random_kernel(op.handle.operator_name());
+  return *kernel;
+}
+
 bool covers_storage(const VirtualStorage& storage, const Geometry& geometry, int64_t offset) {
   size_t bytes = c10::elementSize(geometry.dtype);
   for (const int64_t size : geometry.sizes()) bytes *= static_cast<size_t>(size);
@@ -137,7 +149,7 @@ void call_op(const CallForm& form, c10::ArrayRef<at::Tensor> tensors,
   stack.clear();
   ArgumentWriter(tensors, values, stack).write(form.args);
   if (form.op->random) {
-    if (const RandomKernel kernel = find_random_kernel(form.op->handle.operator_name())) {
+    if (const RandomKernel kernel = random_kernel(*form.op)) {
       kernel(stack, {random.seed, random.offset});
       return;
     }
