@@ -50,7 +50,7 @@ void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   const at::Tensor source = src.expand_as(self);
   record::Recorder& recorder = record::recorder();
   recorder.hooks().ensure_running();
-  record::VirtualStorage& storage = *record::virtual_storage(*self.unsafeGetTensorImpl());
+  record::VirtualStorage& storage = record::require_storage(*self.unsafeGetTensorImpl());
   const bool pending =
       storage.last_use.load(std::memory_order_relaxed) > recorder.queue().executed();
   const bool fits = static_cast<size_t>(src.numel()) * src.element_size() <= kLargestSnapshot;

@@ -29,12 +29,12 @@ void resize_storage(const c10::Storage& storage, size_t nbytes) {
   c10::StorageImpl& impl = *storage.unsafeGetStorageImpl();
   TORCH_CHECK(impl.resizable(), "Trying to resize storage that is not resizable");
   record::Recorder& recorder = record::recorder();
-  record::VirtualStorage* name = record::virtual_storage(impl);
-  if (name == nullptr) {
+  if (impl.data_ptr().get_context() == nullptr) {
     impl.set_data_ptr_noswap(recorder.make_data_ptr(nbytes));
     impl.set_nbytes(nbytes);
     return;
   }
+  record::VirtualStorage* name = &record::require_storage(impl);
   // A larger storage needs a longer range of addresses; the context, and with it the contents,
   // stays.
   if (nbytes > name->nbytes) {

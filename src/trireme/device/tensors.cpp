@@ -37,6 +37,22 @@ const at::Tensor& fill_if_deterministic(const at::Tensor& tensor) {
   return tensor;
 }
 
+// What a storage has grown by, where PyTorch fills memory without values.
+void fill_new_part(const at::Tensor& tensor, size_t nbytes_before) {
+  const size_t item = tensor.dtype().itemsize();
+  const auto before = static_cast<int64_t>(nbytes_before / item);
+  const auto after = static_cast<int64_t>(tensor.storage().nbytes() / item);
+  const record::Geometry geometry = [&] {
+    record::Geometry part;
+    part.dims.resize(1);
+    part.dims.size_at(0) = after - before;
+    part.dims.stride_at(0) = 1;
+    part.dtype = tensor.scalar_type();
+    return part;
+  }();
+  fill_if_deterministic(record::make_device_tensor(tensor.storage(), geometry, before));
+}
+
 void check_options(std::optional<at::Layout> layout, std::optional<at::Device> device,
                    std::optional<bool> pin_memory) {
   record::check_device(device.value_or(record::kDevice));
@@ -71,8 +87,10 @@ const at::Tensor& resize_(const at::Tensor& self, c10::IntArrayRef sizes,
   if (self.sizes() != sizes) {
     const size_t needed = at::detail::computeStorageNbytesContiguous(
         sizes, self.dtype().itemsize(), static_cast<size_t>(self.storage_offset()));
-    if (needed > self.storage().nbytes()) resize_storage(self.storage(), needed);
+    const size_t before = self.storage().nbytes();
+    if (needed > before) resize_storage(self.storage(), needed);
     tensor.set_sizes_contiguous(sizes);
+    if (needed > before) fill_new_part(self, before);
   }
   if (memory_format) tensor.empty_tensor_restride(*memory_format);
   return self;
@@ -136,6 +154,9 @@ bool has_compatible_shallow_copy_type(const at::Tensor& self, const at::Tensor& 
   return self.layout() == from.layout() && self.has_storage() == from.has_storage();
 }
 
+// No copy on write: there is no memory to share until the executor makes it.
+at::Tensor lazy_clone(const at::Tensor& self) { return self.clone(); }
+
 void record_stream(at::Tensor& /*self*/, c10::Stream /*stream*/) {}
 
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
@@ -155,6 +176,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("view_as_real", TORCH_FN(at::native::view_as_real));
   m.impl("view_as_complex", TORCH_FN(at::native::view_as_complex));
   m.impl("_efficientzerotensor", TORCH_FN(zero_tensor));
+  m.impl("_lazy_clone", TORCH_FN(lazy_clone));
   m.impl("record_stream", TORCH_FN(record_stream));
   m.impl("_has_compatible_shallow_copy_type", TORCH_FN(has_compatible_shallow_copy_type));
 }

@@ -20,8 +20,6 @@ constexpr size_t kFormCapacity = 65536;  // forms; about 1 KiB each
 // Trivial, so that reading it needs no initialisation; `Lease` fills it.
 thread_local constinit Draft* t_draft = nullptr;
 
-void release_storage(void* context) { recorder().release(static_cast<VirtualStorage*>(context)); }
-
 void finish(torch::jit::Stack* stack, size_t arguments, std::vector<c10::IValue> results) {
   torch::jit::drop(*stack, arguments);
   for (auto& result : results) stack->push_back(std::move(result));

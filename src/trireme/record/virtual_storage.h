@@ -34,12 +34,26 @@ struct VirtualStorage {
   std::shared_ptr<const CallError> error;  // set when the call that should have written it failed
 };
 
-// The virtual storage of a device tensor's or storage's data pointer. Null for a null storage.
+// The deleter of the DataPtrs that own a VirtualStorage: the program has dropped the storage.
+void release_storage(void* context);
+
+// The virtual storage of a device tensor's or storage's data pointer. Null for a null storage, and
+// for one that PyTorch made of a mere address (see require_storage).
 inline VirtualStorage* virtual_storage(const c10::StorageImpl& storage) {
-  return static_cast<VirtualStorage*>(storage.data_ptr().get_context());
+  const c10::DataPtr& data = storage.data_ptr();
+  if (data.get_deleter() != &release_storage) [[unlikely]]
+    return nullptr;
+  return static_cast<VirtualStorage*>(data.get_context());
 }
 inline VirtualStorage* virtual_storage(const c10::TensorImpl& tensor) {
   return virtual_storage(*tensor.unsafe_storage().unsafeGetStorageImpl());
+}
+
+// The same, where there must be one: throws for a storage that was made of an address (a slice of a
+// storage, a DLPack capsule), behind which there is no memory.
+VirtualStorage& require_storage(const c10::StorageImpl& storage);
+inline VirtualStorage& require_storage(const c10::TensorImpl& tensor) {
+  return require_storage(*tensor.unsafe_storage().unsafeGetStorageImpl());
 }
 
 }  // namespace trireme::record
