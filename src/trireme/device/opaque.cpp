@@ -30,9 +30,9 @@ bool is_compressed(const at::Tensor& tensor) {
 }
 
 at::Tensor dense_to_host(const at::Tensor& tensor) {
-  VirtualStorage* storage = record::virtual_storage(*tensor.unsafeGetTensorImpl());
-  TORCH_CHECK(storage != nullptr,
+  TORCH_CHECK(tensor.has_storage(),
               "trireme: a tensor without storage was given to an op that needs its data");
+  VirtualStorage* storage = &record::require_storage(*tensor.unsafeGetTensorImpl());
   record::recorder().wait_for_use(*storage);
   record::recorder().wait_for_data(*storage);
   const record::Geometry geometry = record::geometry_of(*tensor.unsafeGetTensorImpl());
@@ -102,6 +102,12 @@ class OpaqueCall {
   at::Tensor tensor_to_cpu(const at::Tensor& tensor) {
     if (!on_device(tensor)) return tensor;
     pairs_.push_back({tensor, to_host(tensor)});
+    // Kernels ask: sparse.mm keeps what its gradient needs only then. Below autograd, which has
+    // seen the call; a custom op may have no such entry.
+    if (tensor.requires_grad() && op_.name.starts_with("aten::"))
+      pairs_.back().host.set_requires_grad(true);
+    // Now: a call may give an argument other parts than those whose memory they share here.
+    for (Pair& part : strided_parts(pairs_.back())) parts_.push_back(std::move(part));
     return pairs_.back().host;
   }
 
@@ -148,15 +154,13 @@ class OpaqueCall {
     return adopt(host);
   }
 
-  // A device tensor over the storage that a result shares with an argument or an earlier result.
+  // A device tensor over the storage that a result shares with an argument.
   at::Tensor alias_of_known(const at::Tensor& host) {
     if (!host.has_storage()) return {};
-    for (const Pair& pair : pairs_) {
-      for (const auto& [part, part_host] : strided_parts(pair)) {
-        if (!part_host.storage().is_alias_of(host.storage())) continue;
-        const record::Geometry geometry = record::geometry_of(*host.unsafeGetTensorImpl());
-        return record::make_device_tensor(part.storage(), geometry, geometry.offset);
-      }
+    for (const auto& [part, part_host] : parts_) {
+      if (!part_host.storage().is_alias_of(host.storage())) continue;
+      const record::Geometry geometry = record::geometry_of(*host.unsafeGetTensorImpl());
+      return record::make_device_tensor(part.storage(), geometry, geometry.offset);
     }
     return {};
   }
@@ -184,11 +188,18 @@ class OpaqueCall {
       if (pair.device.has_storage() && pair.host.has_storage()) write_back_dense(pair);
       return;
     }
-    if (pair.device.layout() != at::kSparse || !at::sparse::get_sparse_impl(pair.host)) return;
+    if (pair.device.layout() == at::kSparse) {
+      write_back_sparse(pair);
+    } else {
+      write_back_compressed(pair);
+    }
+  }
+
+  void write_back_sparse(const Pair& pair) {
     auto* device = at::sparse::get_sparse_impl(pair.device);
     const auto* host = at::sparse::get_sparse_impl(pair.host);
-    const at::Tensor indices = tensor_from_cpu(host->indices());
-    const at::Tensor values = tensor_from_cpu(host->values());
+    const at::Tensor indices = part_from_cpu(host->indices());
+    const at::Tensor values = part_from_cpu(host->values());
     if (pair.device.sizes() != pair.host.sizes() || device->sparse_dim() != host->sparse_dim()) {
       device->raw_resize_(host->sparse_dim(), host->dense_dim(), pair.host.sizes());
     }
@@ -196,11 +207,30 @@ class OpaqueCall {
     device->set_coalesced(host->coalesced());
   }
 
+  void write_back_compressed(const Pair& pair) {
+    auto* device = static_cast<at::SparseCsrTensorImpl*>(pair.device.unsafeGetTensorImpl());
+    const auto* host = static_cast<at::SparseCsrTensorImpl*>(pair.host.unsafeGetTensorImpl());
+    device->set_member_tensors(part_from_cpu(host->compressed_indices()),
+                               part_from_cpu(host->plain_indices()), part_from_cpu(host->values()),
+                               pair.host.sizes());
+  }
+
+  // A part of a sparse argument, as the call left it.
+  at::Tensor part_from_cpu(const at::Tensor& host) {
+    for (const auto& [part, part_host] : parts_) {
+      if (part_host.is_same(host)) return part;
+    }
+    return tensor_from_cpu(host);
+  }
+
   static void write_back_dense(const Pair& pair) {
     c10::TensorImpl& device = *pair.device.unsafeGetTensorImpl();
     const c10::TensorImpl& host = *pair.host.unsafeGetTensorImpl();
-    VirtualStorage& storage = *record::virtual_storage(device);
-    if (!storage.memory.is_alias_of(pair.host.storage())) storage.memory = pair.host.storage();
+    VirtualStorage& storage = record::require_storage(device);
+    if (!storage.memory.is_alias_of(pair.host.storage())) {
+      storage.memory = pair.host.storage();
+      storage.shadow.reset();
+    }
     const size_t nbytes = storage.memory.nbytes();
     if (nbytes != storage.nbytes) {
       storage.nbytes = nbytes;
@@ -223,7 +253,8 @@ class OpaqueCall {
 
   const record::OpInfo& op_;
   torch::jit::Stack* stack_;
-  std::vector<Pair> pairs_;
+  std::vector<Pair> pairs_;  // tensor arguments
+  std::vector<Pair> parts_;  // the dense tensors they consist of, as they were before the call
 };
 
 }  // namespace
