@@ -67,15 +67,16 @@ bool starts_with_any(std::string_view name, const std::array<std::string_view, N
 }
 
 // Ops whose numbers decide how large the output is, or whether the call is valid.
-constexpr std::array<std::string_view, 7> kValueKeyed = {
-    "aten::arange", "aten::range",    "aten::upsample_",    "aten::_upsample_",
-    "aten::pow",    "aten::linspace", "aten::_foreach_pow",
+constexpr std::array<std::string_view, 9> kValueKeyed = {
+    "aten::arange",       "aten::range", "aten::upsample_",
+    "aten::_upsample_",   "aten::pow",   "aten::linspace",
+    "aten::_foreach_pow", "aten::histc", "aten::multi_margin_loss",
 };
-// Ops that take CPU tensors beside the device's, as on CUDA: index tensors, lengths.
-constexpr std::array<std::string_view, 6> kHostTensors = {
-    "aten::copy_",           "aten::index.Tensor",  "aten::index_put",
-    "aten::_index_put_impl", "aten::_unsafe_index", "aten::_ctc_loss",
-};
+// Ops that take index tensors, which may be on the CPU, as on CUDA.
+constexpr std::array<std::string_view, 4> kIndexing = {
+    "aten::index.Tensor", "aten::index_put", "aten::_index_put_impl", "aten::_unsafe_index"};
+// Ops whose other arguments may be on the CPU: the source of a copy, lengths.
+constexpr std::array<std::string_view, 2> kHostTensors = {"aten::copy_", "aten::_ctc_loss"};
 constexpr std::array<std::string_view, 2> kOverwriting = {"aten::zero_", "aten::fill_"};
 // Namespaces whose kernels are PyTorch's own C++ and may run on the executor's thread.
 constexpr std::array<std::string_view, 4> kBuiltin = {
@@ -83,6 +84,9 @@ constexpr std::array<std::string_view, 4> kBuiltin = {
 
 Route route_of(const OpInfo& op, const c10::OperatorHandle& handle) {
   if (!starts_with_any(op.name, kBuiltin)) return Route::Opaque;
+  // As on CUDA, where it reads a value: what it checks is not its own, so that its error would be
+  // raised after the results that are wrong were read.
+  if (op.name == "aten::_linalg_check_errors") return Route::Awaited;
   if (handle.hasTag(at::Tag::dynamic_output_shape) ||
       handle.hasTag(at::Tag::data_dependent_output)) {
     return Route::Awaited;
@@ -116,7 +120,12 @@ std::unique_ptr<OpInfo> describe(const c10::OperatorHandle& handle, uint32_t id)
   }
   op->random |= handle.hasTag(at::Tag::nondeterministic_seeded);
   op->value_keyed = op->random || starts_with_any(op->name, kValueKeyed);
-  op->host_tensors = starts_with_any(op->name, kHostTensors);
+  op->indexes = starts_with_any(op->name, kIndexing);
+  const bool host = starts_with_any(op->name, kHostTensors);
+  for (size_t i = 0; i < op->args.size(); ++i) {
+    ArgInfo& argument = op->args[i];
+    argument.host = (host && i > 0) || (op->indexes && argument.kind == ArgKind::TensorList);
+  }
   op->overwrites_first = starts_with_any(op->name, kOverwriting);
   op->route = route_of(*op, handle);
   return op;

@@ -32,6 +32,7 @@ enum class ArgKind : uint8_t {
 struct ArgInfo {
   ArgKind kind = ArgKind::Constant;
   bool written = false;  // Tensor(a!)
+  bool host = false;     // may be a CPU tensor of any dimension beside device tensors, as on CUDA
 };
 
 struct ReturnInfo {
@@ -49,7 +50,7 @@ struct OpInfo {
   Route route = Route::Cached;
   bool random = false;            // draws from the device's generator
   bool value_keyed = false;       // numbers decide output metadata or validity: keyed by value
-  bool host_tensors = false;      // takes CPU tensors of any dimension beside device tensors
+  bool indexes = false;           // takes index tensors: index, index_put
   bool overwrites_first = false;  // zero_, fill_: the first argument's old values do not matter
 };
 

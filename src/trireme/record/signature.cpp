@@ -2,11 +2,13 @@
 #include "trireme/record/signature.h"
 
 #include <ATen/Context.h>
+#include <ATen/MemoryOverlap.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/clone.h>
 #include <c10/core/DefaultDtype.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "trireme/record/device_tensor.h"
@@ -18,6 +20,42 @@ namespace {
 at::Tensor snapshot(const at::Tensor& tensor) {
   const at::AutoDispatchBelowAutograd below;
   return tensor.detach().clone(at::MemoryFormat::Preserve);
+}
+
+// Kernels refuse numbers that an argument's dtype cannot hold, and some refuse 0 or negative ones:
+// at the call, in eager. So the sign of a number and the dtypes too small for it are part of the
+// signature, and the first of a kind is tried while the program waits.
+uint64_t magnitude_class(double magnitude, bool negative) {
+  constexpr double kSmall = 127;
+  if (magnitude <= kSmall) [[likely]]
+    return 0;
+  if (std::isnan(magnitude)) return 30;
+  if (std::isinf(magnitude)) return 31;
+  // Largest values of int8, uint8, float8 (two kinds), int16, float16, uint16, int32, uint32,
+  // int64, bfloat16, float32.
+  constexpr std::array limits{127.,
+                              255.,
+                              448.,
+                              32767.,
+                              57344.,
+                              65504.,
+                              65535.,
+                              2147483647.,
+                              4294967295.,
+                              9.223372036854775e18,
+                              3.3895313892515355e38,
+                              3.4028234663852886e38};
+  const double further = negative ? 1 : 0;  // integers reach one further below 0
+  uint64_t passed = 0;
+  while (passed < limits.size() && magnitude > limits[passed] + further) ++passed;
+  return passed;
+}
+
+uint64_t number_class(double value) {
+  uint64_t sign = 0;
+  if (value < 0) sign = 1;
+  if (value == 0) sign = 2;
+  return magnitude_class(std::abs(value), value < 0) << 2U | sign;
 }
 
 }  // namespace
@@ -94,10 +132,13 @@ bool SignatureBuilder::add_boxed_tensor(const c10::IValue& value, size_t argumen
   return value.isTensor() && add_tensor(value.unsafeToTensorImpl(), argument);
 }
 
-bool SignatureBuilder::add_other_device(const c10::TensorImpl& impl, size_t /*argument*/) {
+bool SignatureBuilder::add_other_device(const c10::TensorImpl& impl, size_t argument) {
+  const ArgInfo& info = op_.args[argument];
   const bool host = impl.device().is_cpu() && impl.layout() == c10::Layout::Strided;
   if (!host && impl.device().type() == c10::DeviceType::PrivateUse1) return false;
-  TORCH_CHECK(host && (impl.dim() == 0 || op_.host_tensors),
+  TORCH_CHECK(!op_.indexes || argument > 0, "indices should be either on ", impl.device(),
+              " or on the same device as the indexed tensor (", impl.device(), ")");
+  TORCH_CHECK(host && !info.written && (impl.dim() == 0 || info.host),
               "Expected all tensors to be on the same device, but found at least two devices, "
               "trireme:0 and ",
               impl.device(), "! (in ", op_.name,
@@ -114,21 +155,26 @@ bool SignatureBuilder::add_other_device(const c10::TensorImpl& impl, size_t /*ar
 
 bool SignatureBuilder::add_number(const c10::IValue& value) {
   uint64_t type = 0;
+  uint64_t kind = 0;
   if (value.isDouble()) {
     type = 1;
+    kind = number_class(value.toDouble());
   } else if (value.isInt()) {
     type = 2;
+    kind = number_class(static_cast<double>(value.toInt()));
   } else if (value.isBool()) {
     type = 3;
   } else if (value.isComplexDouble()) {
     type = 4;
+    const auto number = value.toComplexDouble();
+    kind = number_class(number.real()) | number_class(number.imag()) << 8U;
   } else if (value.isNone()) {
     mark(Mark::None);
     return true;
   } else {
     return false;  // a symbolic number
   }
-  mark(Mark::Number, type);
+  mark(Mark::Number, type | kind << 4U);
   draft_.bindings.values.push_back(value);
   return true;
 }
@@ -183,6 +229,22 @@ void SignatureBuilder::add_string(std::string_view text) {
     uint64_t word = 0;
     std::memcpy(&word, text.data() + i, std::min(sizeof(word), text.size() - i));
     words().push_back(word);
+  }
+}
+
+// Eager refuses calls whose written tensor overlaps another argument, each op in its own way.
+void SignatureBuilder::add_overlaps() {
+  const auto& refs = draft_.bindings.tensors;
+  for (const uint32_t written : written_) {
+    if (refs[written].storage == nullptr) continue;
+    for (size_t other = 0; other < refs.size(); ++other) {
+      if (other == written || refs[other].storage != refs[written].storage) continue;
+      const at::MemOverlapStatus status =
+          at::get_overlap_status(draft_.tensors[written], draft_.tensors[other]);
+      if (status == at::MemOverlapStatus::No) continue;
+      mark(Mark::Overlap,
+           static_cast<uint64_t>(status) | uint64_t{written} << 8U | uint64_t{other} << 28U);
+    }
   }
 }
 

@@ -31,7 +31,10 @@ class SignatureBuilder {
   }
 
   // After the last argument.
-  void finish() { draft_.signature.hash = hash_words(words()); }
+  void finish() {
+    if (!written_.empty() && draft_.tensors.size() > 1) add_overlaps();
+    draft_.signature.hash = hash_words(words());
+  }
 
   // --- boxed ---
   bool add_boxed(const c10::IValue& value);
@@ -155,6 +158,7 @@ class SignatureBuilder {
     String,
     Device,
     Generator,
+    Overlap,
   };
 
   c10::SmallVector<uint64_t, 64>& words() { return draft_.signature.words; }
@@ -175,6 +179,9 @@ class SignatureBuilder {
   }
 
   bool add_tensor(c10::TensorImpl* tensor, size_t argument) {
+    const ArgInfo& info = op_.args[argument];
+    if (info.written && info.kind == ArgKind::Tensor)
+      written_.push_back(static_cast<uint32_t>(draft_.tensors.size()));
     if (tensor == c10::UndefinedTensorImpl::singleton()) {
       mark(Mark::Undefined);
       draft_.bindings.tensors.push_back({});
@@ -215,10 +222,14 @@ class SignatureBuilder {
   bool add_device(at::Device device);
   bool add_generator(c10::GeneratorImpl* generator);
   void add_string(std::string_view text);
+  void add_overlaps();
 
   const OpInfo& op_;
   Draft& draft_;
   size_t next_ = 0;  // index of the next argument
+  // Places among the tensors of those that the op writes; not of lists, which are too many to
+  // compare.
+  c10::SmallVector<uint32_t, 4> written_;
 };
 
 }  // namespace trireme::record
