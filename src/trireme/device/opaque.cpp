@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/device/opaque.h"
 
+#include <ATen/NestedTensorImpl.h>
 #include <ATen/SparseCsrTensorImpl.h>
 #include <ATen/SparseTensorImpl.h>
 #include <ATen/core/grad_mode.h>
@@ -26,7 +27,7 @@ bool on_device(const at::Tensor& tensor) {
 }
 
 bool is_compressed(const at::Tensor& tensor) {
-  return tensor.layout() != at::kStrided && tensor.layout() != at::kSparse;
+  return !tensor.is_nested() && tensor.layout() != at::kStrided && tensor.layout() != at::kSparse;
 }
 
 at::Tensor dense_to_host(const at::Tensor& tensor) {
@@ -64,6 +65,18 @@ at::Tensor compressed_to_host(const at::Tensor& tensor) {
       tensor.sizes(), tensor.options().device(at::kCPU));
 }
 
+// A nested tensor over another buffer: its sizes, strides and offsets lie on the CPU wherever it
+// is.
+at::Tensor nested_over(const at::Tensor& buffer, const at::Tensor& like) {
+  const auto* impl = at::native::get_nested_tensor_impl(like);
+  return at::detail::make_tensor<at::native::NestedTensorImpl>(
+      buffer, impl->get_nested_sizes(), impl->get_nested_strides(), impl->get_storage_offsets());
+}
+
+at::Tensor nested_buffer(const at::Tensor& tensor) {
+  return at::native::get_nested_tensor_impl(tensor)->get_unsafe_storage_as_tensor();
+}
+
 // One opaque call: device tensors to CPU tensors over the same memory, and back.
 class OpaqueCall {
  public:
@@ -77,7 +90,11 @@ class OpaqueCall {
     const auto args = torch::jit::last(*stack_, op_.args.size());
     torch::jit::Stack host;
     host.reserve(args.size());
-    for (const auto& argument : args) host.push_back(to_cpu(argument));
+    for (const auto& argument : args) {
+      // `.to("cpu")` of what is not dense: the result is asked for where it is.
+      stays_on_host_ |= argument.isDevice() && argument.toDevice().is_cpu();
+      host.push_back(to_cpu(argument));
+    }
     {
       const run::HostAllocatorScope memory;
       op_.handle.callBoxed(&host);
@@ -145,10 +162,11 @@ class OpaqueCall {
 
   at::Tensor tensor_from_cpu(const at::Tensor& host) {
     if (!host.defined() || !host.device().is_cpu()) return host;
+    if (stays_on_host_) return host;
     for (const Pair& pair : pairs_) {
       if (pair.host.is_same(host)) return pair.device;
     }
-    if (host.layout() == at::kStrided) {
+    if (host.layout() == at::kStrided && !host.is_nested()) {
       if (at::Tensor view = alias_of_known(host); view.defined()) return view;
     }
     return adopt(host);
@@ -166,6 +184,7 @@ class OpaqueCall {
   }
 
   static std::vector<Pair> strided_parts(const Pair& pair) {
+    if (pair.device.is_nested()) return {{nested_buffer(pair.device), nested_buffer(pair.host)}};
     if (pair.device.layout() == at::kStrided) {
       return pair.device.has_storage() && pair.host.has_storage() ? std::vector<Pair>{pair}
                                                                   : std::vector<Pair>{};
@@ -184,6 +203,7 @@ class OpaqueCall {
 
   // What the call changed of an argument besides its memory: sizes, storage, sparse parts.
   void write_back(const Pair& pair) {
+    if (pair.device.is_nested()) return;  // ops write a nested tensor's buffer only
     if (pair.device.layout() == at::kStrided) {
       if (pair.device.has_storage() && pair.host.has_storage()) write_back_dense(pair);
       return;
@@ -253,8 +273,9 @@ class OpaqueCall {
 
   const record::OpInfo& op_;
   torch::jit::Stack* stack_;
-  std::vector<Pair> pairs_;  // tensor arguments
-  std::vector<Pair> parts_;  // the dense tensors they consist of, as they were before the call
+  std::vector<Pair> pairs_;
+  bool stays_on_host_ = false;  // tensor arguments
+  std::vector<Pair> parts_;     // the dense tensors they consist of, as they were before the call
 };
 
 }  // namespace
@@ -263,6 +284,7 @@ at::Tensor to_host(const at::Tensor& tensor) {
   if (!on_device(tensor)) return tensor;
   record::recorder().hooks().ensure_running();
   const at::AutoDispatchBelowADInplaceOrView below;
+  if (tensor.is_nested()) return nested_over(to_host(nested_buffer(tensor)), tensor);
   if (tensor.layout() == at::kSparse) return sparse_to_host(tensor);
   if (is_compressed(tensor)) return compressed_to_host(tensor);
   if (tensor._is_zerotensor()) return zero_tensor_to_host(tensor);
@@ -272,6 +294,7 @@ at::Tensor to_host(const at::Tensor& tensor) {
 at::Tensor adopt(const at::Tensor& host) {
   if (!host.defined() || on_device(host)) return host;
   const at::AutoDispatchBelowADInplaceOrView below;
+  if (host.is_nested()) return nested_over(adopt(nested_buffer(host)), host);
   if (host.layout() == at::kSparse) {
     const auto* parts = at::sparse::get_sparse_impl(host);
     at::Tensor tensor = at::detail::make_tensor<at::SparseTensorImpl>(

@@ -158,11 +158,12 @@ void register_recorded_ops() {
   }
 }
 
-// Composite kernels come before fallbacks: an op that the CPU has a sparse kernel for needs an
-// entry of its own.
+// Composite kernels come before fallbacks: an op that the CPU has a kernel for, for sparse or
+// nested tensors, needs an entry of its own.
 void register_sparse_ops() {
-  const std::array<std::pair<DispatchKey, DispatchKey>, 2> keys = {
+  const std::array<std::pair<DispatchKey, DispatchKey>, 3> keys = {
       {{DispatchKey::SparseCPU, DispatchKey::SparsePrivateUse1},
+       {DispatchKey::NestedTensorCPU, DispatchKey::NestedTensorPrivateUse1},
        {DispatchKey::SparseCsrCPU, DispatchKey::SparseCsrPrivateUse1}}};
   for (const auto& [host, device] : keys) {
     torch::Library& aten = library("aten", device);
@@ -179,8 +180,9 @@ void register_sparse_ops() {
 
 // What has no kernel here (custom ops, sparse tensors) runs on the CPU as one opaque call.
 void register_fallbacks() {
-  for (const DispatchKey key : {DispatchKey::PrivateUse1, DispatchKey::SparsePrivateUse1,
-                                DispatchKey::SparseCsrPrivateUse1}) {
+  for (const DispatchKey key :
+       {DispatchKey::PrivateUse1, DispatchKey::SparsePrivateUse1, DispatchKey::SparseCsrPrivateUse1,
+        DispatchKey::NestedTensorPrivateUse1}) {
     library("_", key).fallback(torch::CppFunction::makeFromBoxedFunction<&opaque_fallback>());
   }
 }
