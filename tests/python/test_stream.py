@@ -183,6 +183,58 @@ torch.set_default_dtype(torch.float32)
 print((torch.ones(3, device="trireme") / 3).tolist())
 """
 
+AUTOCAST = """
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+torch.manual_seed(7)
+inner = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Dropout(0.4), nn.LayerNorm(32))
+model = nn.Sequential(inner, nn.Linear(32, 4)).to("trireme")
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+scaler = torch.amp.GradScaler("trireme")
+for step in range(3):
+    x = torch.randn(6, 16).to("trireme")
+    with torch.autocast("trireme", dtype=torch.bfloat16):
+        hidden = checkpoint(inner, x, use_reentrant=step == 1)
+        loss = model[1](hidden).float().square().mean()
+    optimizer.zero_grad()
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    print(loss.item())
+with torch.no_grad():
+    print(model(x).sum().item())
+"""
+
+THREADS = """
+import threading
+import torch
+
+torch.set_num_threads(2)
+x = torch.rand(3, 300_000).to("trireme")
+print(x.sum().item(), x.std().item())
+torch.set_num_threads(1)
+print(x.sum().item(), x.std().item(), (x @ x.t()).sum().item())
+torch.set_num_threads(2)
+print(x.cumsum(1).mean().item(), x.softmax(1).var().item())
+
+def work(seed):
+    own = torch.Generator(device="trireme").manual_seed(seed)
+    a = torch.randn(50, 50, device="trireme", generator=own, requires_grad=True)
+    for step in range(4):
+        (a @ a).square().mean().backward()
+    sums[seed] = a.grad.sum().item()
+
+sums = {}
+workers = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join()
+print(sorted(sums.items()))
+"""
+
 PROGRAMS = {
     "gpt2": GPT2,
     "convnet": CONVNET,
@@ -193,6 +245,8 @@ PROGRAMS = {
     "custom": CUSTOM,
     "failing": FAILING,
     "settings": SETTINGS,
+    "autocast": AUTOCAST,
+    "threads": THREADS,
 }
 
 
@@ -213,18 +267,7 @@ def replay_elsewhere(path: Path) -> dict[str, Any]:
     return result
 
 
-_UNFINISHED = {"resize": "resize_ that grows a tensor with data crashes on the device"}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=_UNFINISHED[name]))
-        if name in _UNFINISHED
-        else name
-        for name in PROGRAMS
-    ],
-)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_replay_of_a_whole_run(name: str, tmp_path: Path) -> None:
     result = replay_elsewhere(record(PROGRAMS[name], tmp_path))
     assert result["mismatches"] == []

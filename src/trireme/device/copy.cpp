@@ -5,6 +5,7 @@
 #include <ATen/MemoryOverlap.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_local_scalar_dense.h>
+#include <ATen/ops/clone.h>
 #include <ATen/ops/copy.h>
 #include <torch/library.h>
 
@@ -19,8 +20,9 @@
 namespace trireme::device {
 namespace {
 
-// More bytes than this are not kept aside for a pending storage: the program waits instead.
-constexpr size_t kLargestSnapshot = size_t{16} << 20U;
+// So much data for a pending storage is staged in the device's memory; less goes with the call. The
+// C library's allocator keeps what one thread takes and another gives back.
+constexpr size_t kStaged = size_t{64} << 10U;
 
 bool on_device(const at::Tensor& tensor) {
   return tensor.device().type() == c10::DeviceType::PrivateUse1;
@@ -46,6 +48,15 @@ void copy_memory(const at::Tensor& to, const at::Tensor& from) {
   target.copy_(from);
 }
 
+// The data as a device tensor of its own.
+at::Tensor stage(const at::Tensor& src) {
+  record::Recorder& recorder = record::recorder();
+  recorder.hold_ahead(src.nbytes(), recorder.queue().appended() + 1);
+  const run::HostAllocatorScope memory;
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return recorder.adopt_dense(src.clone());
+}
+
 void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   const at::Tensor source = src.expand_as(self);
   record::Recorder& recorder = record::recorder();
@@ -53,13 +64,15 @@ void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   record::VirtualStorage& storage = record::require_storage(*self.unsafeGetTensorImpl());
   const bool pending =
       storage.last_use.load(std::memory_order_relaxed) > recorder.queue().executed();
-  const bool fits = static_cast<size_t>(src.numel()) * src.element_size() <= kLargestSnapshot;
-  if (pending && fits && src.layout() == at::kStrided) {
-    record_copy(self, source, non_blocking);
+  const size_t nbytes = static_cast<size_t>(src.numel()) * src.element_size();
+  // More bytes are not kept aside for a pending storage: the program waits instead.
+  if (pending && nbytes <= record::BytesAhead::kLimit && src.layout() == at::kStrided) {
+    record_copy(self, nbytes < kStaged ? source : stage(src).expand_as(self), non_blocking);
     return;
   }
   at::assert_no_internal_overlap(self);
   recorder.wait_for_use(storage);
+  if (!storage.memory) recorder.hold_ahead(storage.nbytes, recorder.queue().appended());
   const run::HostAllocatorScope memory;
   const record::Geometry geometry = record::geometry_of(*self.unsafeGetTensorImpl());
   const at::Tensor target = run::host_tensor(storage, geometry, geometry.offset);

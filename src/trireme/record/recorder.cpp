@@ -414,6 +414,12 @@ void Recorder::wait_for_use(VirtualStorage& storage) {
   queue_.wait(storage.last_use.load(std::memory_order_relaxed));
 }
 
+void Recorder::hold_ahead(size_t bytes, uint64_t until) {
+  const uint64_t number = bytes_ahead_.add(bytes, until, queue_.executed());
+  // Not interruptible: a draft may be half filled.
+  if (number != 0) queue_.wait(std::min(number, queue_.appended()), /*interruptible=*/false);
+}
+
 void Recorder::note_error(std::shared_ptr<const CallError> error) {
   const std::lock_guard lock(error_mutex_);
   error_count_.fetch_add(1, std::memory_order_relaxed);

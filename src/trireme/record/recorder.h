@@ -15,6 +15,7 @@
 
 #include "trireme/base/spin_lock.h"
 #include "trireme/record/address_space.h"
+#include "trireme/record/bytes_ahead.h"
 #include "trireme/record/call.h"
 #include "trireme/record/call_queue.h"
 #include "trireme/record/draft.h"
@@ -93,6 +94,9 @@ class Recorder {
   void wait_for_data(VirtualStorage& storage);
   // Waits until no recorded call uses the storage: the caller may then read and write its memory.
   void wait_for_use(VirtualStorage& storage);
+  // The caller is about to fill `bytes` of memory that the executor needs only when it has run call
+  // `until`: waits until so much may be ahead of it.
+  void hold_ahead(size_t bytes, uint64_t until);
   // Notes an error found while executing; synchronize() will throw it unless it is raised before.
   void note_error(std::shared_ptr<const CallError> error);
   // The first error not yet told, or null.
@@ -152,6 +156,7 @@ class Recorder {
 
   base::SpinLock mutex_;  // guards the queue's recording side, the cache and the counters
   CallQueue queue_;
+  BytesAhead bytes_ahead_;
   FormCache cache_;
   RecorderHooks hooks_;
   bool sync_ = false;

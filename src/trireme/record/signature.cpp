@@ -12,12 +12,15 @@
 #include <cstring>
 
 #include "trireme/record/device_tensor.h"
+#include "trireme/record/recorder.h"
 #include "trireme/record/signature_builder.h"
 
 namespace trireme::record {
 namespace {
 
 at::Tensor snapshot(const at::Tensor& tensor) {
+  Recorder& recorder = record::recorder();
+  recorder.hold_ahead(tensor.nbytes(), recorder.queue().appended() + 1);
   const at::AutoDispatchBelowAutograd below;
   return tensor.detach().clone(at::MemoryFormat::Preserve);
 }

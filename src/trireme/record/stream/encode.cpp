@@ -194,10 +194,11 @@ Offset<wire::Call> Encoder::call(const Call& call, uint32_t form) {
   if (!fresh.empty()) all_fresh = to_.CreateVector(fresh);
   const bool random = call.form->op->random;
   static_assert(static_cast<int>(Phase::Backward) == static_cast<int>(wire::CallPhase::Backward));
-  return wire::CreateCall(
-      to_, call.number, form, call.site, static_cast<wire::CallPhase>(call.phase),
-      call.completion != nullptr, all_tensors, all_values, all_fresh, random ? call.random.seed : 0,
-      random ? call.random.offset : 0, call.autograd_sequence, call.autograd_thread);
+  return wire::CreateCall(to_, call.number, form, call.site,
+                          static_cast<wire::CallPhase>(call.phase), call.completion != nullptr,
+                          all_tensors, all_values, all_fresh, random ? call.random.seed : 0,
+                          random ? call.random.offset : 0, call.autograd_sequence,
+                          call.autograd_thread, static_cast<uint32_t>(call.threads));
 }
 
 }  // namespace trireme::record::stream

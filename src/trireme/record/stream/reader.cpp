@@ -14,6 +14,12 @@ const T& as(const void* table) {
   return *static_cast<const T*>(table);
 }
 
+constexpr uint32_t kMostThreads = 1024;
+
+int allowed_threads(uint32_t recorded) {
+  return static_cast<int>(std::clamp<uint32_t>(recorded, 1, kMostThreads));
+}
+
 wire::Frame const* verified_frame(const std::vector<uint8_t>& bytes) {
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/64,
                                  /*max_tables=*/10'000'000);
@@ -119,7 +125,8 @@ void StreamReader::header(const wire::Header& header) {
   StreamOrigin origin;
   if (header.torch() != nullptr) origin.torch = header.torch()->str();
   if (header.cpu() != nullptr) origin.cpu = header.cpu()->str();
-  origin.threads = std::clamp<uint32_t>(header.threads(), 1, 1024);
+  threads_ = header.threads();
+  origin.threads = static_cast<uint32_t>(allowed_threads(threads_));
   if (origin.torch != TORCH_VERSION) {
     throw Error(file_.path() + " was recorded with PyTorch \"" + origin.torch + "\", this is " +
                 TORCH_VERSION +
@@ -168,6 +175,7 @@ void StreamReader::call(const wire::Call& event, const ValueContext& context) {
   call.random = {event.seed(), event.random_offset()};
   call.autograd_sequence = event.autograd_sequence();
   call.autograd_thread = event.autograd_thread();
+  call.threads = allowed_threads(event.threads() == 0 ? threads_ : event.threads());
   const size_t count = event.tensors() == nullptr ? 0 : event.tensors()->size();
   if (count != form.tensors.size()) throw Invalid(form.op->name + ": a wrong number of tensors");
   Awaited awaited{&form, {}, {}};

@@ -102,6 +102,7 @@ class StreamReader {
   bool ended_ = false;
   uint64_t events_ = 0;
   uint64_t calls_ = 0;
+  uint32_t threads_ = 1;  // of calls that do not say
   std::unordered_map<uint32_t, std::unique_ptr<CallForm>> forms_;
   std::unordered_map<uint64_t, std::unique_ptr<VirtualStorage>> storages_;
   std::unordered_map<SiteId, std::string> sites_;
