@@ -3,6 +3,7 @@
 #include "trireme/device/register.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceType.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -17,7 +18,10 @@ namespace {
 
 class Device : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { register_device(); }
+  static void SetUpTestSuite() {
+    c10::register_privateuse1_backend("trireme");  // as the Python package does
+    register_device();
+  }
   static at::Tensor on_device(const at::Tensor& host) {
     return host.to(c10::Device(c10::DeviceType::PrivateUse1, 0));
   }
@@ -46,11 +50,11 @@ TEST_F(Device, SecondCallOfASignatureIsNotAwaited) {
   at::Tensor tensor = on_device(at::ones({5}));
   tensor.add_(1);
   const auto before = record::recorder().counters();
-  for (int i = 0; i < 10; ++i) tensor.add_(i);
+  for (int i = 1; i <= 10; ++i) tensor.add_(i);
   const auto after = record::recorder().counters();
   EXPECT_EQ(after.cache_hits - before.cache_hits, 10U);
   EXPECT_EQ(after.awaited, before.awaited);
-  EXPECT_EQ(tensor[0].item<float>(), 2 + 45);
+  EXPECT_EQ(tensor[0].item<float>(), 2 + 55);
 }
 
 // An index that only execution can find: the reader is told, everything else stays right.
@@ -187,8 +191,8 @@ TEST_F(Device, ObserverSeesOneStream) {
     int entries = 0;
     int reads = 0;
   };
-  constexpr int kThreads = 3;
-  constexpr int kSteps = 100;
+  static constexpr int kThreads = 3;
+  static constexpr int kSteps = 100;
   Counting observer;
   record::recorder().add_observer_when_idle(&observer);
   std::vector<std::thread> threads;
