@@ -209,7 +209,18 @@ for autocast, scaler in [
     torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
     scaler.step(optimizer)
     scaler.update()
-assert torch.get_autocast_gpu_dtype() or True
+assert torch.get_autocast_gpu_dtype() == torch.float16
+assert not torch.is_autocast_enabled()
+with torch.autocast("cuda", dtype=torch.bfloat16):
+    assert torch.is_autocast_enabled()
+    assert torch.get_autocast_gpu_dtype() == torch.bfloat16
+    with torch.autocast("cuda", enabled=False):
+        assert not torch.is_autocast_enabled()
+torch.set_autocast_enabled(True)
+torch.set_autocast_gpu_dtype(torch.bfloat16)
+assert net(x).dtype == torch.bfloat16
+torch.set_autocast_enabled(False)
+torch.set_autocast_gpu_dtype(torch.float16)
 assert torch.get_autocast_dtype("cuda") == torch.float16
 assert torch.autocast("cuda").fast_dtype == torch.float16
 """,

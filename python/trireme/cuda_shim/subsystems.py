@@ -27,6 +27,24 @@ def _install_profiler() -> None:
     profiler.profile.__init__ = init  # type: ignore[method-assign]
 
 
+def _install_autocast() -> None:
+    """Asked without a device, or for the "gpu", autocast answers for CUDA's dispatch key."""
+    enabled, set_enabled = torch.is_autocast_enabled, torch.set_autocast_enabled
+
+    @functools.wraps(enabled)
+    def is_autocast_enabled(device_type: str = "cuda") -> bool:
+        return bool(enabled(device_type))
+
+    @functools.wraps(set_enabled)
+    def set_autocast_enabled(*args: Any) -> None:
+        set_enabled(*(args if len(args) == 2 else ("cuda", *args)))
+
+    torch.is_autocast_enabled = is_autocast_enabled
+    torch.set_autocast_enabled = set_autocast_enabled  # type: ignore[assignment]
+    torch.get_autocast_gpu_dtype = lambda: torch.get_autocast_dtype("cuda")
+    torch.set_autocast_gpu_dtype = lambda dtype: torch.set_autocast_dtype("cuda", dtype)
+
+
 def install() -> None:
     """Backend flags take assignments as they are; only questions need answers."""
     torch.version.cuda = CUDA_VERSION
@@ -35,4 +53,5 @@ def install() -> None:
     torch.backends.cuda.is_built = lambda: True
     # It would warn that cuDNN is missing, once for every recurrent layer.
     torch.backends.cudnn.is_acceptable = lambda tensor: False
+    _install_autocast()
     _install_profiler()
