@@ -7,10 +7,10 @@
 #include <mutex>
 #include <optional>
 
+#include "trireme/base/spin_lock.h"
 #include "trireme/run/alloc/address_range.h"
 #include "trireme/run/alloc/extent_pool.h"
 #include "trireme/run/alloc/small_pool.h"
-#include "trireme/base/spin_lock.h"
 
 namespace trireme::run {
 
