@@ -185,6 +185,7 @@ class ArgumentText {
 
 void append_outputs(std::string& to, const CallForm& form, const Bindings* bindings,
                     std::span<VirtualStorage* const> fresh) {
+  if (form.outputs.empty()) return;
   to += " ->";
   bool first = true;
   for (const OutputSlot& slot : form.outputs) {
@@ -236,8 +237,10 @@ std::string LineMaker::call(const Call& call, bool awaited) const {
         "  random " + std::to_string(call.random.seed) + "+" + std::to_string(call.random.offset);
   }
   if (awaited) line += "  awaited";
-  line += "  " + describe_(call.site);
-  if (const auto forward = forward_.find(call)) {
+  const auto forward = forward_.find(call);
+  // Autograd's own thread has no line; the forward call's says where it comes from.
+  if (call.site != kUnknownSite || !forward) line += "  " + describe_(call.site);
+  if (forward) {
     line += "  of call " + std::to_string(forward->number) + " (" + describe_(forward->site) + ")";
   }
   return line;
@@ -245,7 +248,7 @@ std::string LineMaker::call(const Call& call, bool awaited) const {
 
 std::string LineMaker::outputs(uint64_t number, const CallForm& form,
                                std::span<VirtualStorage* const> fresh) const {
-  std::string line = kBlank + "call " + std::to_string(number) + " gave";
+  std::string line = kBlank + "call " + std::to_string(number) + " has run";
   append_outputs(line, form, nullptr, fresh);
   return line;
 }
