@@ -44,8 +44,7 @@ void copy_memory(const at::Tensor& to, const at::Tensor& from) {
     return;
   }
   const at::AutoDispatchBelowADInplaceOrView below;
-  at::Tensor target = to;
-  target.copy_(from);
+  to.copy_(from);
 }
 
 // The data as a device tensor of its own.
