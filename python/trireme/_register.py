@@ -11,7 +11,7 @@ from types import ModuleType
 
 from torch.utils import backend_registration
 
-from trireme import DEVICE, cuda_shim, device_module, shutdown, storages
+from trireme import DEVICE, amp, cuda_shim, device_module, shutdown, storages
 
 DYNAMO_INTERFACES = "torch._dynamo.device_interface"
 
@@ -65,5 +65,6 @@ def register() -> None:
         _register_with_dynamo()
     else:
         sys.meta_path.insert(0, _AfterImport(DYNAMO_INTERFACES, _register_with_dynamo))
+    amp.install()
     storages.install()
     shutdown.install()

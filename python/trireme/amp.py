@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
+
+from trireme import _C
 
 __all__ = ["GradScaler", "autocast"]
 
@@ -28,3 +32,18 @@ class GradScaler(torch.amp.GradScaler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(torch._C._get_privateuse1_backend_name(), *args, **kwargs)
+
+
+def _preparing(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def prepared(*args: Any, **kwargs: Any) -> Any:
+        _C.prepare_thread()
+        return function(*args, **kwargs)
+
+    return prepared
+
+
+def install() -> None:
+    """The same default dtype in every thread: PyTorch keeps one for each, starting at float16."""
+    torch.get_autocast_dtype = _preparing(torch.get_autocast_dtype)
+    torch.set_autocast_dtype = _preparing(torch.set_autocast_dtype)

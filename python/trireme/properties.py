@@ -6,11 +6,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from trireme import _C
 
-
-def _host() -> dict[str, Any]:
-    """The one accelerator that is always there: this machine's CPU."""
+def device_properties() -> dict[str, Any]:
+    """name, total_memory, cores, accelerators: now this machine's CPU, which is always there."""
     cores = len(os.sched_getaffinity(0))
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -19,9 +17,3 @@ def _host() -> dict[str, Any]:
         "cores": cores,
         "accelerators": [{"kind": "cpu", "cores": cores}],
     }
-
-
-def device_properties() -> dict[str, Any]:
-    """name, total_memory, cores, accelerators."""
-    compiled: dict[str, Any] = getattr(_C, "device_properties", _host)()
-    return compiled

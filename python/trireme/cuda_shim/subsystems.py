@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.autograd import profiler
 
+from trireme import _C
+
 # Programs compare it (transformers, before it accepts tf32=True), and no CUDA build has None there.
 CUDA_VERSION = "12.8"
 
@@ -48,8 +50,7 @@ def _install_autocast() -> None:
 def install() -> None:
     """Backend flags take assignments as they are; only questions need answers."""
     torch.version.cuda = CUDA_VERSION
-    # CUDA's default, and what other threads have from the start: the setting is per thread.
-    torch.set_autocast_dtype("cuda", torch.float16)
+    _C.set_default_autocast_dtype(torch.float16)  # CUDA's default
     torch.backends.cuda.is_built = lambda: True
     # It would warn that cuDNN is missing, once for every recurrent layer.
     torch.backends.cudnn.is_acceptable = lambda tensor: False

@@ -5,6 +5,7 @@
 #include <torch/library.h>
 
 #include <array>
+#include <atomic>
 #include <string_view>
 
 #include "trireme/device/register.h"
@@ -120,14 +121,24 @@ TORCH_LIBRARY_IMPL(aten, AutocastPrivateUse1, m) {
   }
 }
 
+std::atomic<at::ScalarType>& default_dtype() {
+  static std::atomic<at::ScalarType> dtype{at::kBFloat16};
+  return dtype;
+}
+
 }  // namespace
+
+void set_default_autocast_dtype(at::ScalarType dtype) {
+  default_dtype().store(dtype);
+  at::autocast::set_autocast_dtype(kType, dtype);
+}
 
 void prepare_thread() {
   // PyTorch keeps the type that autocast uses by default for each thread, and starts it at float16.
   thread_local bool prepared = false;
   if (prepared || at::autocast::is_autocast_enabled(kType))
     return;  // not what an autocast in force has set
-  at::autocast::set_autocast_dtype(kType, at::kBFloat16);
+  at::autocast::set_autocast_dtype(kType, default_dtype().load());
   prepared = true;
 }
 
