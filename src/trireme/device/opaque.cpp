@@ -8,6 +8,8 @@
 #include <ATen/native/SparseTensorUtils.h>
 #include <ATen/ops/_sparse_compressed_tensor_unsafe.h>
 #include <ATen/ops/_sparse_coo_tensor_unsafe.h>
+#include <ATen/quantized/QTensorImpl.h>
+#include <ATen/quantized/Quantizer.h>
 
 #include <vector>
 
@@ -30,6 +32,22 @@ bool is_compressed(const at::Tensor& tensor) {
   return !tensor.is_nested() && tensor.layout() != at::kStrided && tensor.layout() != at::kSparse;
 }
 
+at::Tensor quantized(const c10::Storage& storage, const record::Geometry& geometry,
+                     c10::DispatchKey key, const at::QuantizerPtr& quantizer) {
+  auto tensor = at::detail::make_tensor<at::QTensorImpl>(
+      c10::Storage(storage), c10::DispatchKeySet(key), c10::scalarTypeToTypeMeta(geometry.dtype),
+      quantizer);
+  record::apply_geometry(geometry, geometry.offset, *tensor.unsafeGetTensorImpl());
+  return tensor;
+}
+
+// The device tensor over `storage` that lies there as `host` lies in its own.
+at::Tensor like_host(const c10::Storage& storage, const at::Tensor& host) {
+  const record::Geometry geometry = record::geometry_of(*host.unsafeGetTensorImpl());
+  if (!host.is_quantized()) return record::make_device_tensor(storage, geometry, geometry.offset);
+  return quantized(storage, geometry, c10::DispatchKey::QuantizedPrivateUse1, host.quantizer());
+}
+
 at::Tensor dense_to_host(const at::Tensor& tensor) {
   TORCH_CHECK(tensor.has_storage(),
               "trireme: a tensor without storage was given to an op that needs its data");
@@ -38,6 +56,9 @@ at::Tensor dense_to_host(const at::Tensor& tensor) {
   record::recorder().wait_for_data(*storage);
   const record::Geometry geometry = record::geometry_of(*tensor.unsafeGetTensorImpl());
   at::Tensor host = run::host_tensor(*storage, geometry, geometry.offset);
+  if (tensor.is_quantized()) {
+    host = quantized(host.storage(), geometry, c10::DispatchKey::QuantizedCPU, tensor.quantizer());
+  }
   if (record::recorder().observed()) {
     const record::SiteId site = record::current_site();  // before the lock: it may need the GIL
     record::recorder().tell([&](record::Observer& observer) {
@@ -87,6 +108,7 @@ class OpaqueCall {
     recorder.hooks().ensure_running();
     recorder.count_opaque();
     recorder.queue().wait(recorder.queue().appended());
+    recorder.warnings().issue();
     const auto args = torch::jit::last(*stack_, op_.args.size());
     torch::jit::Stack host;
     host.reserve(args.size());
@@ -177,8 +199,7 @@ class OpaqueCall {
     if (!host.has_storage()) return {};
     for (const auto& [part, part_host] : parts_) {
       if (!part_host.storage().is_alias_of(host.storage())) continue;
-      const record::Geometry geometry = record::geometry_of(*host.unsafeGetTensorImpl());
-      return record::make_device_tensor(part.storage(), geometry, geometry.offset);
+      return like_host(part.storage(), host);
     }
     return {};
   }
@@ -265,6 +286,9 @@ class OpaqueCall {
         observer.entered(storage, geometry, geometry.offset, pair.host, site);
       });
     }
+    if (pair.device.is_quantized()) {
+      at::set_quantizer_(pair.device, pair.host.quantizer());
+    }
     if (device.sizes() != host.sizes() || device.strides() != host.strides() ||
         device.storage_offset() != host.storage_offset()) {
       device.set_sizes_and_strides(host.sizes(), host.strides(), host.storage_offset());
@@ -273,8 +297,8 @@ class OpaqueCall {
 
   const record::OpInfo& op_;
   torch::jit::Stack* stack_;
-  std::vector<Pair> pairs_;
-  bool stays_on_host_ = false;  // tensor arguments
+  bool stays_on_host_ = false;  // the call asks for results on the CPU
+  std::vector<Pair> pairs_;     // tensor arguments
   std::vector<Pair> parts_;     // the dense tensors they consist of, as they were before the call
 };
 
@@ -317,7 +341,8 @@ at::Tensor adopt(const at::Tensor& host) {
   }
   if (!host.has_storage())
     return at::_efficientzerotensor(host.sizes(), host.options().device(record::kDevice));
-  return record::recorder().adopt_dense(host);
+  const at::Tensor adopted = record::recorder().adopt_dense(host);
+  return host.is_quantized() ? like_host(adopted.storage(), host) : adopted;
 }
 
 void run_opaque(const record::OpInfo& op, torch::jit::Stack* stack) { OpaqueCall(op, stack).run(); }

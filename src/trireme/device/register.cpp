@@ -158,19 +158,23 @@ void register_recorded_ops() {
   }
 }
 
-// Composite kernels come before fallbacks: an op that the CPU has a kernel for, for sparse or
-// nested tensors, needs an entry of its own.
-void register_sparse_ops() {
-  const std::array<std::pair<DispatchKey, DispatchKey>, 3> keys = {
+// Composite kernels come before fallbacks: an op that the CPU has a kernel for, for sparse, nested
+// or quantized tensors, needs an entry of its own.
+void register_opaque_ops() {
+  const std::array<std::pair<DispatchKey, DispatchKey>, 4> keys = {
       {{DispatchKey::SparseCPU, DispatchKey::SparsePrivateUse1},
+       {DispatchKey::SparseCsrCPU, DispatchKey::SparseCsrPrivateUse1},
        {DispatchKey::NestedTensorCPU, DispatchKey::NestedTensorPrivateUse1},
-       {DispatchKey::SparseCsrCPU, DispatchKey::SparseCsrPrivateUse1}}};
+       {DispatchKey::QuantizedCPU, DispatchKey::QuantizedPrivateUse1}}};
   for (const auto& [host, device] : keys) {
     torch::Library& aten = library("aten", device);
     for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
       if (!name.name.starts_with("aten::")) continue;
       const auto handle = c10::Dispatcher::singleton().findSchema(name);
       if (!handle || !handle->hasKernelForDispatchKey(host)) continue;
+      if (device == DispatchKey::QuantizedPrivateUse1 &&
+          hand_written().contains(record::op_info(*handle).name))
+        continue;
       const std::string local =
           record::op_info(*handle).name.substr(std::string_view("aten::").size());
       aten.impl(local.c_str(), torch::CppFunction::makeFromBoxedFunction<&opaque_fallback>());
@@ -178,11 +182,12 @@ void register_sparse_ops() {
   }
 }
 
-// What has no kernel here (custom ops, sparse tensors) runs on the CPU as one opaque call.
+// What has no kernel here (custom ops, sparse and quantized tensors) runs on the CPU as one opaque
+// call.
 void register_fallbacks() {
   for (const DispatchKey key :
        {DispatchKey::PrivateUse1, DispatchKey::SparsePrivateUse1, DispatchKey::SparseCsrPrivateUse1,
-        DispatchKey::NestedTensorPrivateUse1}) {
+        DispatchKey::NestedTensorPrivateUse1, DispatchKey::QuantizedPrivateUse1}) {
     library("_", key).fallback(torch::CppFunction::makeFromBoxedFunction<&opaque_fallback>());
   }
 }
@@ -209,7 +214,7 @@ c10::BoxedKernel boxed_kernel(const record::OpInfo& op) {
 
 void register_kernels() {
   register_recorded_ops();
-  register_sparse_ops();
+  register_opaque_ops();
   register_fallbacks();
 }
 

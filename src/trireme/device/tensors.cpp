@@ -14,6 +14,7 @@
 #include <torch/library.h>
 
 #include "trireme/device/allocator.h"
+#include "trireme/device/opaque.h"
 #include "trireme/device/storage_resize.h"
 #include "trireme/record/device_tensor.h"
 #include "trireme/record/recorder.h"
@@ -179,6 +180,20 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("_lazy_clone", TORCH_FN(lazy_clone));
   m.impl("record_stream", TORCH_FN(record_stream));
   m.impl("_has_compatible_shallow_copy_type", TORCH_FN(has_compatible_shallow_copy_type));
+}
+
+// Quantized tensors: the rest of them is opaque (register.cpp).
+TORCH_LIBRARY_IMPL(aten, QuantizedPrivateUse1, m) {
+  m.impl("set_", TORCH_FN(set_empty));
+  m.impl("set_.source_Storage", TORCH_FN(set_whole_storage));
+  m.impl("set_.source_Storage_storage_offset", TORCH_FN(set_storage));
+  m.impl("set_.source_Tensor", TORCH_FN(set_tensor));
+  m.impl("as_strided", TORCH_FN(at::native::as_strided_qtensorimpl));
+  m.impl("view", TORCH_FN(at::native::view));
+  m.impl("unfold", TORCH_FN(at::native::unfold));
+  m.impl("_reshape_alias", TORCH_FN(at::native::_reshape_alias));
+  m.impl("resize_", torch::CppFunction::makeFromBoxedFunction<&opaque_fallback>());
+  m.impl("copy_", torch::CppFunction::makeFromBoxedFunction<&opaque_fallback>());
 }
 
 TORCH_LIBRARY_IMPL(aten, AutogradPrivateUse1, m) {

@@ -47,7 +47,8 @@ class Learner {
       slot.kind = OutputSlot::Kind::Arg;
       slot.index = first_tensor_of(info.aliased_arg);
     } else if (result.defined()) {
-      if (result.layout() != c10::Layout::Strided || result.is_nested() || !result.has_storage()) {
+      if (result.layout() != c10::Layout::Strided || result.is_nested() || result.is_quantized() ||
+          !result.has_storage()) {
         learned_.strided = false;
         return;
       }

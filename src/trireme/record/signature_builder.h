@@ -161,6 +161,11 @@ class SignatureBuilder {
     Overlap,
   };
 
+  // Tensors that are more than their storage and geometry.
+  static constexpr c10::DispatchKeySet kForeign =
+      c10::DispatchKeySet(c10::DispatchKey::ZeroTensor) |
+      c10::DispatchKeySet(c10::DispatchKey::Quantized);
+
   c10::SmallVector<uint64_t, 64>& words() { return draft_.signature.words; }
   static uint64_t global_state();
   static uint64_t hash_words(const c10::SmallVector<uint64_t, 64>& words);
@@ -190,7 +195,7 @@ class SignatureBuilder {
     }
     const c10::DispatchKeySet keys = tensor->key_set();
     if (!keys.has(c10::DispatchKey::PrivateUse1)) return add_other_device(*tensor, argument);
-    if (keys.has(c10::DispatchKey::ZeroTensor) || !tensor->has_storage()) return false;
+    if (keys.has_any(kForeign) || !tensor->has_storage()) return false;
     VirtualStorage* storage = virtual_storage(*tensor);
     if (storage == nullptr) return false;
     add_layout(Mark::Tensor, *tensor);
