@@ -8,7 +8,7 @@ class module_;
 
 namespace trireme::python {
 
-// Makes waits release the GIL and notice Ctrl-C.
+// Makes waits release the GIL, notice Ctrl-C, and issue Python's warnings.
 void install_wait_hooks();
 
 // Tells the recorder how to read the program's lines from the interpreter.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // trireme._C: what the Python package needs of the device. No logic here.
 #include <pybind11/stl.h>
+#include <torch/csrc/Exceptions.h>
 #include <torch/extension.h>
 
 #include "trireme/device/generator.h"
@@ -73,9 +74,9 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   install_call_sites();
   add_stream_bindings(m);
 
-  m.def(
-      "synchronize", [] { record::recorder().synchronize(); },
-      py::call_guard<py::gil_scoped_release>());
+  // Wrapped as torch's own are: warnings and errors reach Python.
+  m.def("synchronize",
+        torch::wrap_pybind_function_no_gil([] { record::recorder().synchronize(); }));
   m.def("is_in_bad_fork", &run::in_bad_fork);
   m.def("memory_stats", &memory_stats);
   m.def("reset_peak_memory_stats", [] { run::HostAllocator::instance().reset_peak(); });
@@ -87,6 +88,9 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("memory_limit", [] { return run::HostAllocator::instance().limit(); });
   m.def("default_generator", [] { return device::default_generator(); });
   m.def("counters", &counters);
+  m.def("prepare_thread", &device::prepare_thread,
+        "Sets what PyTorch keeps for each thread as the device has it.");
+  m.def("set_default_autocast_dtype", &device::set_default_autocast_dtype, py::arg("dtype"));
   m.def("shutdown", &shutdown, py::arg("abandon") = false,
         "Stops the executor; returns the text of an error that the program was never told of, or "
         "None.");

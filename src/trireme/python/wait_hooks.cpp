@@ -36,11 +36,29 @@ void raise_interrupt() {
   throw error;
 }
 
+// What a thread has that is in none of torch's bindings: it writes to stderr.
+c10::WarningHandler* plain_handler() {
+  static c10::WarningHandler* const handler = c10::WarningUtils::get_warning_handler();
+  return handler;
+}
+
+// Some of torch's bindings (torch.accelerator.synchronize) do not hand warnings to Python.
+void issue_warning(const c10::Warning& warning) {
+  if (Py_IsInitialized() == 0 || c10::WarningUtils::get_warning_handler() != plain_handler()) {
+    c10::warn(warning);
+    return;
+  }
+  const torch::PyWarningHandler to_python;
+  c10::warn(warning);
+}
+
 }  // namespace
 
 void install_wait_hooks() {
   record::recorder().queue().set_wait_hooks(
       {&enter_wait, &leave_wait, &interrupted, &raise_interrupt});
+  plain_handler();  // importing a module is in no binding
+  record::recorder().warnings().set_issuer(&issue_warning);
 }
 
 }  // namespace trireme::python

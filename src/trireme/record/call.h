@@ -2,6 +2,8 @@
 // A recorded call, as it lies in the queue.
 #pragma once
 
+#include <c10/util/Exception.h>
+
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -27,6 +29,7 @@ struct Completion {
   std::vector<at::Tensor>
       tensors;  // the CPU tensors that stood for the tensor arguments, as the call left them
   std::exception_ptr error;
+  std::vector<c10::Warning> warnings;  // for the waiting thread to issue
   // Set when the call did not run, because an argument was spoiled by this earlier error.
   std::shared_ptr<const CallError> poison;
 

@@ -162,6 +162,8 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   }
   // Not interruptible: the executor writes to `completion`.
   queue_.wait(number, /*interruptible=*/false);
+  warnings_.issue();
+  for (const c10::Warning& warning : completion.warnings) warnings_.issue(warning);
   if (completion.failed()) {
     if (op.route == Route::Cached && !sync_ &&
         defer_value_error(stack, *form, bindings, arguments, completion, site, number)) {
@@ -205,7 +207,8 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   });
   auto results = Outputs(*form, arguments, fresh).all();
   apply_updates(*form, arguments);
-  if (op.route == Route::Cached) {
+  // A call that warns is waited for each time, so that it warns at the call.
+  if (op.route == Route::Cached && completion.warnings.empty()) {
     form->complete = true;
     const std::lock_guard lock(mutex_);
     if (cache_.find(form->words, form->hash) == nullptr) {
@@ -402,16 +405,19 @@ uint64_t Recorder::append_task(std::function<void()> task, c10::ArrayRef<Virtual
 void Recorder::synchronize() {
   hooks_.ensure_running();
   queue_.wait(queue_.appended());
+  warnings_.issue();
   if (const auto error = unreported_error()) raise(*error);
 }
 
 void Recorder::wait_for_data(VirtualStorage& storage) {
   queue_.wait(storage.last_write.load(std::memory_order_relaxed));
+  warnings_.issue();
   if (storage.error) raise(*storage.error);
 }
 
 void Recorder::wait_for_use(VirtualStorage& storage) {
   queue_.wait(storage.last_use.load(std::memory_order_relaxed));
+  warnings_.issue();
 }
 
 void Recorder::hold_ahead(size_t bytes, uint64_t until) {

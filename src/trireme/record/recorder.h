@@ -20,6 +20,7 @@
 #include "trireme/record/call_queue.h"
 #include "trireme/record/draft.h"
 #include "trireme/record/form_cache.h"
+#include "trireme/record/kernel_warnings.h"
 #include "trireme/record/observer.h"
 
 namespace trireme::record {
@@ -118,6 +119,7 @@ class Recorder {
   }
 
   CallQueue& queue() { return queue_; }
+  KernelWarnings& warnings() { return warnings_; }
   RecorderHooks& hooks() { return hooks_; }
   Counters counters();
   // Whether an executor runs what is appended. Without one (before start, after shutdown, in a
@@ -170,6 +172,7 @@ class Recorder {
   AddressSpace addresses_;
   std::atomic<bool> alive_{false};
 
+  KernelWarnings warnings_;
   std::mutex error_mutex_;
   std::vector<std::shared_ptr<const CallError>> errors_;
   std::atomic<uint64_t> error_count_{0};

@@ -11,6 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
@@ -18,6 +20,28 @@
 
 namespace trireme::run {
 namespace {
+
+// Warnings of the call that runs; they are the program's thread's to issue.
+class CallWarnings final : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override { raised_.push_back(warning); }
+
+  void hand_over(record::Call& call) {
+    if (raised_.empty()) [[likely]]
+      return;
+    if (call.completion != nullptr) {
+      call.completion->warnings = std::move(raised_);
+    } else if (call.form != nullptr) {
+      for (const c10::Warning& warning : raised_) {
+        record::recorder().warnings().keep(warning, *call.form->op, call.site);
+      }
+    }
+    raised_.clear();
+  }
+
+ private:
+  std::vector<c10::Warning> raised_;
+};
 
 class Executor {
  public:
@@ -69,12 +93,15 @@ class Executor {
     at::init_num_threads();
     const HostAllocatorScope memory;
     const at::AutoDispatchBelowADInplaceOrView below;
+    CallWarnings warnings;
+    const c10::WarningUtils::WarningHandlerGuard handler(&warnings);
     ReferenceExecutor executor;
     record::CallQueue& queue = record::recorder().queue();
     while (record::Call* call = queue.front()) {
       const bool runs = !abandon_.load(std::memory_order_relaxed) || call->completion != nullptr ||
                         call->kind != record::Call::Kind::Op;
       if (runs) executor.run(*call);
+      warnings.hand_over(*call);
       call->clear();
       queue.pop();
     }
