@@ -30,13 +30,6 @@ FEATURES, HIDDEN, BATCH, STEPS = 5, 6, 4, 7
 Tensors = list[torch.Tensor]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def executor_threads() -> None:
-    # The executor takes torch.set_num_threads over with its first parallel op, and MKL's sums of a
-    # small product depend on the number of threads.
-    (torch.ones(1 << 17, device=DEVICE) + 1).sum().item()
-
-
 def flat(value: Any) -> Tensors:
     if isinstance(value, torch.Tensor):
         return [value]
