@@ -113,6 +113,7 @@ State concatenate(const std::vector<State>& states) {
   State whole;
   for (size_t i = 0; i < states[0].size(); ++i) {
     std::vector<Tensor> items;
+    items.reserve(states.size());
     for (const State& state : states) items.push_back(state[i]);
     whole.push_back(at::cat(items, 0));
   }

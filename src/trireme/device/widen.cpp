@@ -218,7 +218,7 @@ class Widener {
 
   static void write_back(const c10::IValue& given, const c10::IValue& widened) {
     if (!given.isTensor() || !given.toTensor().defined()) return;
-    at::Tensor target = given.toTensor();
+    const at::Tensor& target = given.toTensor();
     const at::Tensor& source = widened.toTensor();
     if (target.is_same(source)) return;
     if (target.sizes() != source.sizes()) target.resize_(source.sizes());
