@@ -3,6 +3,7 @@
 // ask for the device and would take the one made for CUDA's fused cells: other roundings, other
 // gradients.
 #include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/native/RNN.h>
 #include <ATen/ops/cat.h>
