@@ -7,6 +7,7 @@
 #include "trireme/device/generator.h"
 #include "trireme/device/register.h"
 #include "trireme/python/bindings.h"
+#include "trireme/record/infer_outputs.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/host_allocator.h"
 #include "trireme/run/executor.h"
@@ -91,6 +92,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("prepare_thread", &device::prepare_thread,
         "Sets what PyTorch keeps for each thread as the device has it.");
   m.def("set_default_autocast_dtype", &device::set_default_autocast_dtype, py::arg("dtype"));
+  m.def("metadata_disagreements", &record::metadata_disagreements);
   m.def("shutdown", &shutdown, py::arg("abandon") = false,
         "Stops the executor; returns the text of an error that the program was never told of, or "
         "None.");

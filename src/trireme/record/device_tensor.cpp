@@ -66,6 +66,9 @@ void apply_updates(const CallForm& form, c10::ArrayRef<c10::TensorImpl*> argumen
     storage.set_nbytes(nbytes);
     virtual_storage(tensor)->nbytes = nbytes;
     tensor.set_sizes_and_strides(update.geometry.sizes(), update.geometry.strides());
+    // linalg.lu_solve gives a complex `out` its conj bit.
+    if (tensor.is_conj() != update.geometry.conj) tensor._set_conj(update.geometry.conj);
+    if (tensor.is_neg() != update.geometry.neg) tensor._set_neg(update.geometry.neg);
   }
 }
 

@@ -99,7 +99,7 @@ class Learner {
       if (!form_.written[i] || !argument.defined()) continue;
       const Geometry after = geometry_of(*argument.unsafeGetTensorImpl());
       const Geometry& before = form_.tensors[i];
-      if (after.dims == before.dims && after.offset == bindings_.tensors[i].offset) continue;
+      if (after.same_layout(before) && after.offset == bindings_.tensors[i].offset) continue;
       form_.updates.push_back({static_cast<uint32_t>(i), after, argument.storage().nbytes()});
     }
   }

@@ -8,6 +8,7 @@
 
 #include "trireme/base/env.h"
 #include "trireme/record/device_tensor.h"
+#include "trireme/record/infer_outputs.h"
 #include "trireme/record/outputs.h"
 
 namespace trireme::record {
@@ -105,7 +106,10 @@ void Recorder::record(const OpInfo& op, torch::jit::Stack* stack) {
     hooks_.run_opaque(op, stack);
     return;
   }
-  if (op.route == Route::Cached && record_known(op, stack, draft)) return;
+  if (op.route == Route::Cached &&
+      (record_known(op, stack, draft) || record_inferred(op, stack, draft))) {
+    return;
+  }
   if (op.route != Route::Cached) draft.read_context();
   if (op.random) draft.random = hooks_.draw(draft.generator);
   record_awaited(op, stack, draft);
@@ -146,12 +150,30 @@ bool Recorder::record_known(const OpInfo& op, torch::jit::Stack* stack, Draft& d
   return true;
 }
 
+bool Recorder::record_inferred(const OpInfo& op, torch::jit::Stack* stack, Draft& draft) {
+  if (metadata_mode() != MetadataMode::Meta) return false;
+  const auto args = torch::jit::last(*stack, op.args.size());
+  std::unique_ptr<CallForm> form = make_form(op, args, draft.signature);
+  if (!infer_outputs(*form, args, draft.bindings)) return false;
+  remember(std::move(form));
+  return record_known(op, stack, draft);
+}
+
+void Recorder::remember(std::unique_ptr<CallForm> form) {
+  form->complete = true;
+  const std::lock_guard lock(mutex_);
+  if (cache_.find(form->words, form->hash) != nullptr) return;  // another thread was faster
+  cache_.insert(std::move(form), queue_.next_number());
+  release_retired_forms();
+}
+
 void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft& draft) {
   const auto args = torch::jit::last(*stack, op.args.size());
   std::unique_ptr<CallForm> form = make_form(op, args, draft.signature);
   const Bindings bindings = draft.bindings;
   const auto arguments = draft.tensors;
   const SiteId site = draft.site;
+  const bool checked = op.route == Route::Cached && metadata_mode() == MetadataMode::Check;
   Completion completion;
   uint64_t number = 0;
   {
@@ -170,10 +192,12 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
       return;
     }
     tell([&](Observer& observer) { observer.failed(number, failure_of(completion), false, {}); });
+    if (checked && !completion.poison) check_inferred(*form, args, bindings, true);
     if (completion.poison) raise(*completion.poison);
     std::rethrow_exception(completion.error);
   }
   const LearnedOutputs learned = learn_outputs(*form, bindings, completion);
+  if (checked) check_inferred(*form, args, bindings, false);
   if (!learned.strided) {
     tell([&](Observer& observer) { observer.returned(number, *form, completion.results); });
     std::vector<c10::IValue> results;
@@ -208,14 +232,7 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   auto results = Outputs(*form, arguments, fresh).all();
   apply_updates(*form, arguments);
   // A call that warns is waited for each time, so that it warns at the call.
-  if (op.route == Route::Cached && completion.warnings.empty()) {
-    form->complete = true;
-    const std::lock_guard lock(mutex_);
-    if (cache_.find(form->words, form->hash) == nullptr) {
-      cache_.insert(std::move(form), queue_.next_number());
-      release_retired_forms();
-    }
-  }
+  if (op.route == Route::Cached && completion.warnings.empty()) remember(std::move(form));
   finish(stack, op.args.size(), std::move(results));
 }
 

@@ -137,10 +137,13 @@ class Recorder {
 
  private:
   bool record_known(const OpInfo& op, torch::jit::Stack* stack, Draft& draft);
+  // The same for a call not seen before, where its output metadata can be told without running it.
+  bool record_inferred(const OpInfo& op, torch::jit::Stack* stack, Draft& draft);
   void record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft& draft);
   bool defer_value_error(torch::jit::Stack* stack, CallForm& form, const Bindings& bindings,
                          c10::ArrayRef<c10::TensorImpl*> arguments, const Completion& completion,
                          SiteId site, uint64_t number);
+  void remember(std::unique_ptr<CallForm> form);
   uint64_t append_op(const CallForm& form, Draft& draft, c10::ArrayRef<VirtualStorage*> fresh,
                      Completion* completion);
   struct ThreadDraft;

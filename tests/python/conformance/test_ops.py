@@ -67,6 +67,20 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _meta_agrees() -> Iterator[None]:
+    """With TRIREME_METADATA=check: what meta functions say is what the CPU did, errors included."""
+    if os.environ.get("TRIREME_METADATA") != "check":
+        yield
+        return
+    from trireme import _C
+
+    before = len(_C.metadata_disagreements())
+    yield
+    found = _C.metadata_disagreements()[before:]
+    assert not found, "\n".join(found[:5])
+
+
 def spread(samples: list[Any], cap: int) -> list[Any]:
     """At most `cap` of the list, over its whole length."""
     if len(samples) <= cap:
@@ -404,6 +418,37 @@ def test_errors_at_call(op: Any) -> None:
         if run.cpu_error is not None:
             runs.append(run)
     failures = [f"{why} {shape_note(r)}" for r in runs if (why := check(r, True, late))]
+    report(failures, len(runs))
+
+
+def refused() -> list[Any]:
+    """Each op with each dtype of DTYPES that the CPU lacks, and one that it has."""
+    found = {}
+    for op in OPS:
+        has = [d for d in DTYPES if d in op.supported_dtypes("cpu")]
+        for dtype in DTYPES:
+            if has and dtype not in has:
+                name = f"{full_name(op)}-{str(dtype).removeprefix('torch.')}"
+                found.setdefault(name, pytest.param(op, has[0], dtype, id=name))
+    return list(found.values())
+
+
+@pytest.mark.parametrize(("op", "known", "dtype"), refused())
+def test_refused_dtypes(op: Any, known: torch.dtype, dtype: torch.dtype) -> None:
+    """A dtype that the CPU's kernel does not have is refused at the call, with the same exception."""
+    leave_out("refused", op, dtype)
+    torch.manual_seed(0)
+    samples = spread(list(op.sample_inputs("cpu", known, requires_grad=False)), 3)
+
+    def other(t: Any) -> Any:
+        return t.to(dtype) if isinstance(t, torch.Tensor) and t.dtype == known else t
+
+    runs = []
+    for index, sample in enumerate(samples):
+        run = issue(op, sample.transform(other), f"sample {index} as {dtype}")
+        if run.cpu_error is not None:
+            runs.append(run)
+    failures = [f"{why} {shape_note(r)}" for r in runs if (why := check(r, False, False))]
     report(failures, len(runs))
 
 
