@@ -34,17 +34,20 @@ demo: build  ## train a small language model on the device; results in build/dem
 	@$(PYTHON_BIN) examples/train_lm.py --out build/demo
 
 .PHONY: test
-test: build lint-python test-cpp test-proven  ## what CI runs: lint of Python, C++ tests, the Python tests that are known to pass
+test: build lint test-cpp test-asan test-tsan test-proven  ## what CI runs: lint, C++ tests, sanitizer runs, the Python tests that are known to pass
 
 # Everything. Not yet green as a whole: CHANGELOG.md says what fails.
 .PHONY: test-all
-test-all: build lint test-cpp test-asan test-tsan test-python  ## all tests, clang-tidy and sanitizers included
+test-all: build lint test-cpp test-asan test-tsan test-python  ## the same with all Python tests
 
 .PHONY: test-cpp
 test-cpp: build  ## the C++ tests
 	@ctest --preset release
 
-PROVEN = rooms func checkpoint serialization module_random module_streams module_threads autocast_lists
+# Last in CI, so that pytest's closing line is the last one printed.
+PROVEN = rooms func checkpoint serialization module module_random module_streams module_threads \
+  autocast_lists cli dataloader errors errors_of_known_calls explain memory_bound nested profiler \
+  profiler_device rnn sparse storage_places stream
 .PHONY: test-proven
 test-proven: build
 	@TRIREME_TEST_SAMPLES=3 $(PYTHON_BIN) -m pytest -q $(PROVEN:%=tests/python/test_%.py) \
@@ -54,12 +57,13 @@ test-proven: build
 test-python: build  ## the Python tests
 	@$(PYTHON_BIN) -m pytest tests/python -q $(PYTEST_ARGS)
 
-# The C++ tests only: with Python see scripts/with_sanitizer.sh.
+# The C++ tests; TSan sees Python's threads, too. For other Python files: scripts/with_sanitizer.sh.
 .PHONY: test-asan test-tsan
 test-asan test-tsan: test-%: setup  ## the C++ tests with AddressSanitizer or ThreadSanitizer
 	$(call configure,$*)
 	@cmake --build --preset $* -j $(JOBS)
 	@scripts/with_sanitizer.sh $* ctest --preset $*
+	$(if $(filter tsan,$*),@scripts/with_sanitizer.sh tsan $(PYTHON_BIN) -m pytest -q tests/python/test_module_threads.py)
 
 .PHONY: lint
 lint: setup lint-cpp lint-python  ## clang-format, clang-tidy, ruff, mypy
