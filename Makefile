@@ -46,8 +46,9 @@ test-cpp: build  ## the C++ tests
 
 # Last in CI, so that pytest's closing line is the last one printed.
 PROVEN = rooms func checkpoint serialization module module_random module_streams module_threads \
-  autocast_lists cli dataloader errors errors_of_known_calls explain memory_bound nested profiler \
-  profiler_device rnn sparse storage_places stream
+  autocast autocast_lists cli compile cuda_shim dataloader demo errors errors_of_known_calls explain \
+  fork gpu_coverage memory_bound nested profiler profiler_device quantized rnn sparse storage_places \
+  stream warnings
 .PHONY: test-proven
 test-proven: build
 	@TRIREME_TEST_SAMPLES=3 $(PYTHON_BIN) -m pytest -q $(PROVEN:%=tests/python/test_%.py) \

@@ -54,6 +54,7 @@ struct GuardImpl final : c10::impl::DeviceGuardImplInterface {
   }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
   bool queryStream(const c10::Stream& /*stream*/) const override {
+    record::recorder().hooks().ensure_running();
     auto& queue = record::recorder().queue();
     return queue.executed() >= queue.appended();
   }
@@ -76,10 +77,13 @@ struct GuardImpl final : c10::impl::DeviceGuardImplInterface {
   // Streams share one order: what is recorded later runs later anyway.
   void block(void* /*event*/, const c10::Stream& /*stream*/) const override {}
   bool queryEvent(void* event) const override {
+    record::recorder().hooks().ensure_running();
     return event == nullptr ||
            record::recorder().queue().executed() >= event_state(event)->number.load();
   }
   void synchronizeEvent(void* event) const override {
+    // Throws in a forked child, where nothing will pass the event.
+    record::recorder().hooks().ensure_running();
     if (event != nullptr) record::recorder().queue().wait(event_state(event)->number.load());
   }
   void destroyEvent(void* event, c10::DeviceIndex /*device*/) const noexcept override {
