@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/record/call_queue.h"
 
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <bit>
 #include <chrono>
 
@@ -19,17 +23,36 @@ inline void relax() {
 #endif
 }
 
+bool membarrier(int command) { return ::syscall(SYS_membarrier, command, 0, 0) == 0; }
+
+// Asks for the lines of a call before they are needed: they were last in the other core's cache.
+void prefetch(const Call& call) {
+  const auto* bytes = reinterpret_cast<const char*>(&call);
+  for (size_t line = 0; line < sizeof(Call); line += 64) __builtin_prefetch(bytes + line);
+}
+
 }  // namespace
 
-CallQueue::CallQueue(size_t capacity) : ring_(std::bit_ceil(capacity)), mask_(ring_.size() - 1) {}
+CallQueue::CallQueue(size_t capacity)
+    : ring_(std::bit_ceil(capacity)),
+      mask_(ring_.size() - 1),
+      asymmetric_(membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)) {}
 
 void CallQueue::append() {
   const uint64_t number = next_number();
   ring_[number & mask_].number = number;
-  // Sequentially consistent, as is the executor's store before it looks at appended_ and sleeps:
-  // one of the two sees the other.
-  appended_.store(number, std::memory_order_seq_cst);
-  if (executor_sleeps_.load(std::memory_order_seq_cst)) wake_executor();
+  // Between this store and the look at executor_sleeps_ there must be a full fence, as on the
+  // executor's side: one of the two sees the other. That fence would wait for the cache line that
+  // the executor polls, on every call; so the executor, which sleeps rarely, fences for both.
+  if (asymmetric_) {
+    appended_.store(number, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (executor_sleeps_.load(std::memory_order_relaxed)) wake_executor();
+  } else {
+    appended_.store(number, std::memory_order_seq_cst);
+    if (executor_sleeps_.load(std::memory_order_seq_cst)) wake_executor();
+  }
+  prefetch(ring_[(number + 2) & mask_]);
 }
 
 void CallQueue::wake_executor() {
@@ -41,18 +64,24 @@ void CallQueue::wake_executor() {
 void CallQueue::wait_for_space(bool interruptible) {
   const uint64_t last = appended();
   if (last - executed() >= ring_.size()) wait(last - ring_.size() / 2, interruptible);
-  known_executed_.store(executed(), std::memory_order_relaxed);
+  known_executed_.store(executed(), std::memory_order_release);
 }
 
 Call* CallQueue::front() {
   const uint64_t number = executed_.load(std::memory_order_relaxed) + 1;
+  // What was there at the last look is run before the next: each look takes the cache line from the
+  // recording thread.
+  if (number < known_appended_) prefetch(ring_[(number + 1) & mask_]);
+  if (number <= known_appended_) return &ring_[number & mask_];
   for (int spin = 0; spin < kSpins; ++spin) {
-    if (appended_.load(std::memory_order_acquire) >= number) return &ring_[number & mask_];
+    known_appended_ = appended_.load(std::memory_order_acquire);
+    if (number <= known_appended_) return &ring_[number & mask_];
     relax();
   }
   std::unique_lock lock(mutex_);
   while (true) {
     executor_sleeps_.store(true, std::memory_order_seq_cst);
+    if (asymmetric_) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
     if (appended_.load(std::memory_order_seq_cst) >= number) break;
     if (stopping_.load(std::memory_order_relaxed)) return nullptr;
     executor_wakes_.wait(lock);
@@ -78,10 +107,10 @@ void CallQueue::stop() {
 }
 
 void CallQueue::wait(uint64_t number, bool interruptible) {
-  if (executed() >= number) return;
+  if (has_executed(number)) return;
   waits_.fetch_add(1, std::memory_order_relaxed);
   for (int spin = 0; spin < kSpins; ++spin) {
-    if (executed() >= number) return;
+    if (has_executed(number)) return;
     relax();
   }
   void* state = hooks_.enter != nullptr ? hooks_.enter() : nullptr;
@@ -104,6 +133,7 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
   }
   if (hooks_.leave != nullptr) hooks_.leave(state);
   if (interrupted) hooks_.raise_interrupt();
+  has_executed(number);
 }
 
 }  // namespace trireme::record

@@ -36,7 +36,7 @@ class CallQueue {
   uint64_t next_number() const { return appended_.load(std::memory_order_relaxed) + 1; }
   bool full() {
     if (!may_be_full()) return false;
-    known_executed_.store(executed(), std::memory_order_relaxed);
+    known_executed_.store(executed(), std::memory_order_release);
     return may_be_full();
   }
   // The slot of the next call; not full().
@@ -53,6 +53,16 @@ class CallQueue {
   // Whether full() must be asked: the executor's own count is a cache line that it keeps writing.
   bool may_be_full() const {
     return next_number() - known_executed_.load(std::memory_order_relaxed) > ring_.size();
+  }
+  // Whether the call has run; looks at the executor's count.
+  bool has_executed(uint64_t number) {
+    const uint64_t done = executed();
+    known_executed_.store(done, std::memory_order_release);
+    return number <= done;
+  }
+  // The same without that look: may say no of one that has just run.
+  bool surely_executed(uint64_t number) const {
+    return number <= known_executed_.load(std::memory_order_acquire);
   }
   // Waits until half of the queue is free, if it is full.
   void wait_for_space(bool interruptible = true);
@@ -75,10 +85,12 @@ class CallQueue {
 
   std::vector<Call> ring_;
   uint64_t mask_;
+  bool asymmetric_;  // the kernel has membarrier: see append
   WaitHooks hooks_;
   alignas(64) std::atomic<uint64_t> appended_{0};
   std::atomic<uint64_t> known_executed_{0};  // at least so many have run
   alignas(64) std::atomic<uint64_t> executed_{0};
+  uint64_t known_appended_ = 0;  // the executor's: at least so many are there
   alignas(64) std::atomic<bool> executor_sleeps_{false};
   std::atomic<uint64_t> wake_at_{UINT64_MAX};  // smallest number that a sleeping thread waits for
   std::atomic<uint64_t> waits_{0};

@@ -16,7 +16,8 @@ namespace {
 
 constexpr size_t kQueueCapacity =
     8192;  // calls; a training step of a 6-layer transformer has about 600
-constexpr size_t kFormCapacity = 65536;  // forms; about 1 KiB each
+constexpr size_t kMuch = size_t{16} << 10U;  // bytes
+constexpr size_t kFormCapacity = 65536;      // forms; about 1 KiB each
 
 // Trivial, so that reading it needs no initialisation; `Lease` fills it.
 thread_local constinit Draft* t_draft = nullptr;
@@ -381,8 +382,11 @@ at::Tensor Recorder::adopt_dense(const at::Tensor& host) {
 
 void Recorder::release(VirtualStorage* storage) noexcept {
   if (alive()) tell([&](Observer& observer) { observer.released(*storage); });
-  // Nothing pending names it, or nothing will run any more: free it here.
-  if (!alive() || storage->last_use.load(std::memory_order_relaxed) <= queue_.executed()) {
+  // Nothing pending names it, or nothing will run any more: free it here. The executor's count is
+  // asked for only where much memory hangs on it.
+  const uint64_t last_use = storage->last_use.load(std::memory_order_relaxed);
+  const bool much = storage->nbytes.load(std::memory_order_relaxed) >= kMuch;
+  if (!alive() || queue_.surely_executed(last_use) || (much && queue_.has_executed(last_use))) {
     delete storage;
     return;
   }

@@ -6,7 +6,9 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Storage.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -28,6 +30,10 @@ struct VirtualStorage {
   std::atomic<size_t> nbytes;           // as the program sees it
   std::atomic<uint64_t> last_use{0};    // number of the last recorded call that names it (0: none)
   std::atomic<uint64_t> last_write{0};  // number of the last recorded call that writes it
+
+  // The program writes what stands above for every call, while the executor reads what stands
+  // below: not in one cache line.
+  std::array<std::byte, 64> apart{};
 
   c10::Storage memory;  // CPU memory; null until first needed
   at::Tensor shadow;    // last CPU tensor made over `memory`, kept for the next call
