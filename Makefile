@@ -51,7 +51,7 @@ PROVEN = rooms func checkpoint serialization module module_random module_streams
   stream warnings
 .PHONY: test-proven
 test-proven: build
-	@TRIREME_TEST_SAMPLES=3 $(PYTHON_BIN) -m pytest -q $(PROVEN:%=tests/python/test_%.py) \
+	@TRIREME_TEST_SAMPLES=3 $(PYTHON_BIN) -m pytest -q -n $(JOBS) --dist loadfile $(PROVEN:%=tests/python/test_%.py) \
 	  tests/python/conformance/test_ops.py -k "not test_ops.py or (test_forward and float32)"
 
 .PHONY: test-python
