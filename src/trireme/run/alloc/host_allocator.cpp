@@ -67,7 +67,7 @@ HostAllocator::HostAllocator(const HostAllocatorOptions& options)
       range_(options.reserve_bytes),
       small_bytes_(small_share(range_.size())),
       large_(range_, small_bytes_, range_.size() - small_bytes_,
-             options.huge_pages.value_or(huge_pages_offered()), options.move_pages),
+             options.huge_pages && huge_pages_offered(), options.move_pages),
       small_(range_, 0, small_bytes_),
       limit_(options.limit_bytes.value_or(system_memory_limit())) {
   ForkHandlers::add(*this);
