@@ -52,7 +52,7 @@ class CallQueue {
   void wait(uint64_t number, bool interruptible = true);
   // Whether full() must be asked: the executor's own count is a cache line that it keeps writing.
   bool may_be_full() const {
-    return next_number() - known_executed_.load(std::memory_order_relaxed) > ring_.size();
+    return next_number() - known_executed_.load(std::memory_order_acquire) > ring_.size();
   }
   // Whether the call has run; looks at the executor's count.
   bool has_executed(uint64_t number) {
