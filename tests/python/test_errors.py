@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +81,8 @@ def read_error(call: Callable[[], Any]) -> Exception:
     with pytest.raises(Exception) as caught:  # noqa: PT011
         call()
     assert isinstance(caught.value, Exception)
+    # A traceback keeps the frame of `repr`, and with it torch.func switched off (_DisableFuncTorch).
+    traceback.clear_frames(caught.tb)
     return caught.value
 
 

@@ -19,7 +19,7 @@ constexpr size_t kQueueCapacity =
 constexpr size_t kMuch = size_t{16} << 10U;  // bytes
 constexpr size_t kFormCapacity = 65536;      // forms; about 1 KiB each
 
-// Trivial, so that reading it needs no initialisation; `Lease` fills it.
+// Trivial, so that reading it needs no initialisation; ThreadDraft fills it.
 thread_local constinit Draft* t_draft = nullptr;
 
 void finish(torch::jit::Stack* stack, size_t arguments, std::vector<c10::IValue> results) {
@@ -122,6 +122,7 @@ const CallForm* Recorder::append_known(const OpInfo& op, Draft& draft) {
   const auto lock = lock_with_space();
   CallForm* form = cache_.find(draft.signature);
   if (form == nullptr) {
+    ++counters_.cache_misses;
     draft.busy.store(false, std::memory_order_relaxed);
     return nullptr;
   }
@@ -180,7 +181,6 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   {
     const auto lock = lock_with_space();
     ++counters_.awaited;
-    if (op.route == Route::Cached) ++counters_.cache_misses;
     number = append_op(*form, draft, {}, &completion);
   }
   // Not interruptible: the executor writes to `completion`.

@@ -48,6 +48,8 @@ struct RecorderHooks {
 struct Counters {
   uint64_t calls = 0;  // appended ops
   uint64_t cache_hits = 0;
+  // Look-ups that found no form. A new call of an op with a typed kernel counts twice, typed and
+  // boxed: so a typed kernel that reads its arguments otherwise than the boxed way never stops.
   uint64_t cache_misses = 0;
   uint64_t awaited = 0;  // calls the program waited for, misses included
   uint64_t opaque = 0;
@@ -157,7 +159,6 @@ class Recorder {
   std::unique_lock<base::SpinLock> lock_with_space();
   void publish(Call& call);
   void flush_overflow();
-  void drop_overflow_now();
 
   base::SpinLock mutex_;  // guards the queue's recording side, the cache and the counters
   CallQueue queue_;
