@@ -57,3 +57,26 @@ def test_error_in_one_thread_stays_there() -> None:
         error, losses = pool.submit(fails), pool.submit(train, 1)
         assert error.result()
         assert losses.result() == train(1)
+
+
+def test_backward_follows_set_num_threads() -> None:
+    """Autograd's threads are made once; eager runs backward in the program's, whose number counts."""
+
+    def gradient(device: str) -> torch.Tensor:
+        # The weight's gradient is summed by each thread, then over the threads.
+        x = torch.linspace(-1, 1, 2048 * 64, device="cpu").view(2048, 64).to(device).sin()
+        w = torch.ones(64, device=device, requires_grad=True)
+        nn.functional.layer_norm(x, (64,), weight=w).pow(3).sum().backward()
+        assert w.grad is not None
+        return w.grad.cpu()
+
+    before = torch.get_num_threads()
+    try:
+        by_threads = []
+        for threads in (1, 2, 1):
+            torch.set_num_threads(threads)
+            assert torch.equal(gradient("trireme"), gradient("cpu")), threads
+            by_threads.append(gradient("cpu"))
+        assert not torch.equal(by_threads[0], by_threads[1])  # the test can fail
+    finally:
+        torch.set_num_threads(before)

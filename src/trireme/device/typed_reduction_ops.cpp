@@ -27,6 +27,7 @@
 #include <ATen/ops/gather_backward_ops.h>
 #include <ATen/ops/gather_ops.h>
 #include <ATen/ops/index_add_ops.h>
+#include <ATen/ops/index_ops.h>
 #include <ATen/ops/index_put_ops.h>
 #include <ATen/ops/index_select_ops.h>
 #include <ATen/ops/linalg_vector_norm_ops.h>
@@ -81,14 +82,14 @@ void add_reduction_ops(TypedOps& ops) {
       aten::argmin, aten::binary_cross_entropy, aten::binary_cross_entropy_backward,
       aten::binary_cross_entropy_with_logits, aten::cat, aten::constant_pad_nd, aten::cumsum,
       aten::embedding, aten::embedding_dense_backward, aten::flip, aten::gather,
-      aten::gather_backward, aten::index_add, aten::index_add_, aten::index_put_,
-      aten::index_select, aten::linalg_vector_norm, aten::logsumexp, aten::max, aten::max_dim,
-      aten::mean, aten::mean_dim, aten::min, aten::min_dim, aten::mse_loss, aten::mse_loss_backward,
-      aten::native_batch_norm, aten::native_batch_norm_backward, aten::native_group_norm,
-      aten::native_group_norm_backward, aten::native_layer_norm, aten::native_layer_norm_backward,
-      aten::nll_loss2d_backward, aten::nll_loss2d_forward, aten::nll_loss_backward,
-      aten::nll_loss_forward, aten::norm_Scalar, aten::norm_ScalarOpt_dim, aten::one_hot,
-      aten::prod, aten::repeat_interleave_self_int, aten::roll, aten::scatter_add,
+      aten::gather_backward, aten::index_Tensor, aten::index_add, aten::index_add_,
+      aten::index_put_, aten::index_select, aten::linalg_vector_norm, aten::logsumexp, aten::max,
+      aten::max_dim, aten::mean, aten::mean_dim, aten::min, aten::min_dim, aten::mse_loss,
+      aten::mse_loss_backward, aten::native_batch_norm, aten::native_batch_norm_backward,
+      aten::native_group_norm, aten::native_group_norm_backward, aten::native_layer_norm,
+      aten::native_layer_norm_backward, aten::nll_loss2d_backward, aten::nll_loss2d_forward,
+      aten::nll_loss_backward, aten::nll_loss_forward, aten::norm_Scalar, aten::norm_ScalarOpt_dim,
+      aten::one_hot, aten::prod, aten::repeat_interleave_self_int, aten::roll, aten::scatter_add,
       aten::scatter_add_, aten::scatter_src, aten::scatter_value, aten::select_backward,
       aten::select_scatter, aten::slice_backward, aten::slice_scatter, aten::smooth_l1_loss,
       aten::smooth_l1_loss_backward, aten::sort, aten::stack, aten::std_correction, aten::sum,

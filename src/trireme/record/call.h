@@ -49,7 +49,7 @@ struct Call {
   Kind kind = Kind::Op;
   Phase phase = Phase::Neither;
   SiteId site = kUnknownSite;
-  int threads = 1;      // at::get_num_threads() of the thread that issued it
+  int threads = 1;      // at::get_num_threads() of the program
   uint64_t number = 0;  // place in the stream, from 1
   uint64_t autograd_sequence =
       0;  // Forward: number of the autograd node made next; Backward: of the node that runs

@@ -29,6 +29,16 @@ std::string error_message(const std::exception& error) {
   return error.what();
 }
 
+std::shared_ptr<CallError> make_call_error(const std::exception& error, const OpInfo& op,
+                                           SiteId site) {
+  auto made = std::make_shared<CallError>();
+  made->kind = error_kind(error);
+  made->message = error_message(error);
+  made->op = op.name;
+  made->where = describe_site(site);
+  return made;
+}
+
 void raise(const CallError& error) {
   error.reported.store(true, std::memory_order_relaxed);
   const std::string text = error.message + "\n[trireme: raised by " + error.op + ", called at " +

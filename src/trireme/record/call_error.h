@@ -5,7 +5,11 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
+
+#include "trireme/record/call_site.h"
+#include "trireme/record/op_info.h"
 
 namespace trireme::record {
 
@@ -32,6 +36,9 @@ struct CallError {
 ErrorKind error_kind(const std::exception& error);
 // The message without c10's backtrace.
 std::string error_message(const std::exception& error);
+// `error` as found in a call of `op` that the program issued at `site`.
+std::shared_ptr<CallError> make_call_error(const std::exception& error, const OpInfo& op,
+                                           SiteId site);
 
 // Throws the c10 exception of the error's kind; the message names op and place. Marks it reported.
 [[noreturn]] void raise(const CallError& error);

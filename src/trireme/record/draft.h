@@ -14,6 +14,7 @@
 namespace trireme::record {
 
 struct Draft {
+  Route route = Route::Cached;  // of this call: its op's, or Awaited
   Signature signature;
   Bindings bindings;
   // The program's tensors that `bindings.tensors` are about; not owned: arguments outlive their
@@ -30,7 +31,8 @@ struct Draft {
   // A form found in the cache is in use on this thread: forms must not be freed now.
   std::atomic<bool> busy{false};
 
-  void clear() {
+  void start(const OpInfo& op) {
+    route = op.route;
     signature.words.clear();
     bindings.clear();
     tensors.clear();

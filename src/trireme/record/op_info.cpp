@@ -75,6 +75,8 @@ constexpr std::array<std::string_view, 9> kValueKeyed = {
 // Ops that take index tensors, which may be on the CPU, as on CUDA.
 constexpr std::array<std::string_view, 4> kIndexing = {
     "aten::index.Tensor", "aten::index_put", "aten::_index_put_impl", "aten::_unsafe_index"};
+constexpr std::array<std::string_view, 2> kMasksDecide = {"aten::index.Tensor",
+                                                          "aten::_unsafe_index.Tensor"};
 // Ops whose other arguments may be on the CPU: the source of a copy, lengths.
 constexpr std::array<std::string_view, 2> kHostTensors = {"aten::copy_", "aten::_ctc_loss"};
 constexpr std::array<std::string_view, 2> kOverwriting = {"aten::zero_", "aten::fill_"};
@@ -87,6 +89,7 @@ Route route_of(const OpInfo& op, const c10::OperatorHandle& handle) {
   // As on CUDA, where it reads a value: what it checks is not its own, so that its error would be
   // raised after the results that are wrong were read.
   if (op.name == "aten::_linalg_check_errors") return Route::Awaited;
+  if (op.masks_decide) return Route::Cached;  // the draft says otherwise of calls with a mask
   if (handle.hasTag(at::Tag::dynamic_output_shape) ||
       handle.hasTag(at::Tag::data_dependent_output)) {
     return Route::Awaited;
@@ -126,6 +129,7 @@ std::unique_ptr<OpInfo> describe(const c10::OperatorHandle& handle, uint32_t id)
     ArgInfo& argument = op->args[i];
     argument.host = (host && i > 0) || (op->indexes && argument.kind == ArgKind::TensorList);
   }
+  op->masks_decide = starts_with_any(op->name, kMasksDecide);
   op->overwrites_first = starts_with_any(op->name, kOverwriting);
   op->route = route_of(*op, handle);
   return op;

@@ -51,6 +51,7 @@ struct OpInfo {
   bool random = false;            // draws from the device's generator
   bool value_keyed = false;       // numbers decide output metadata or validity: keyed by value
   bool indexes = false;           // takes index tensors: index, index_put
+  bool masks_decide = false;      // with a mask among the indices, output metadata depends on data
   bool overwrites_first = false;  // zero_, fill_: the first argument's old values do not matter
 };
 

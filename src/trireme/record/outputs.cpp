@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/record/outputs.h"
 
+#include <algorithm>
+
 namespace trireme::record {
 namespace {
 
@@ -115,6 +117,20 @@ class Learner {
 LearnedOutputs learn_outputs(CallForm& form, const Bindings& bindings,
                              const Completion& completion) {
   return Learner(form, bindings, completion).learn();
+}
+
+bool same_outputs(const CallForm& left, const CallForm& right) {
+  const auto same_return = [](const ReturnSlot& a, const ReturnSlot& b) {
+    return a.list == b.list && a.count == b.count;
+  };
+  const auto same_output = [](const OutputSlot& a, const OutputSlot& b) {
+    return a.kind == b.kind && a.index == b.index && a.geometry.same_layout(b.geometry) &&
+           a.geometry.offset == b.geometry.offset &&
+           a.geometry.wrapped_number == b.geometry.wrapped_number;
+  };
+  return std::ranges::equal(left.returns, right.returns, same_return) &&
+         std::ranges::equal(left.outputs, right.outputs, same_output) &&
+         left.fresh_nbytes == right.fresh_nbytes && left.updates.size() == right.updates.size();
 }
 
 }  // namespace trireme::record

@@ -21,4 +21,7 @@ struct LearnedOutputs {
 LearnedOutputs learn_outputs(CallForm& form, const Bindings& bindings,
                              const Completion& completion);
 
+// Whether two forms of one signature have the same outputs: what each is, its layout and place.
+bool same_outputs(const CallForm& left, const CallForm& right);
+
 }  // namespace trireme::record

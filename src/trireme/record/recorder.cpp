@@ -27,15 +27,6 @@ void finish(torch::jit::Stack* stack, size_t arguments, std::vector<c10::IValue>
   for (auto& result : results) stack->push_back(std::move(result));
 }
 
-std::shared_ptr<CallError> make_error(const std::exception& error, const OpInfo& op, SiteId site) {
-  auto made = std::make_shared<CallError>();
-  made->kind = error_kind(error);
-  made->message = error_message(error);
-  made->op = op.name;
-  made->where = describe_site(site);
-  return made;
-}
-
 }  // namespace
 
 Recorder::Recorder()
@@ -107,16 +98,17 @@ void Recorder::record(const OpInfo& op, torch::jit::Stack* stack) {
     hooks_.run_opaque(op, stack);
     return;
   }
-  if (op.route == Route::Cached &&
+  if (draft.route == Route::Cached &&
       (record_known(op, stack, draft) || record_inferred(op, stack, draft))) {
     return;
   }
-  if (op.route != Route::Cached) draft.read_context();
+  if (draft.route != Route::Cached) draft.read_context();
   if (op.random) draft.random = hooks_.draw(draft.generator);
   record_awaited(op, stack, draft);
 }
 
 const CallForm* Recorder::append_known(const OpInfo& op, Draft& draft) {
+  if (draft.route != Route::Cached) return nullptr;
   draft.read_context();
   draft.busy.store(true, std::memory_order_relaxed);
   const auto lock = lock_with_space();
@@ -175,7 +167,8 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   const Bindings bindings = draft.bindings;
   const auto arguments = draft.tensors;
   const SiteId site = draft.site;
-  const bool checked = op.route == Route::Cached && metadata_mode() == MetadataMode::Check;
+  const bool cached = draft.route == Route::Cached;
+  const bool checked = cached && metadata_mode() == MetadataMode::Check;
   Completion completion;
   uint64_t number = 0;
   {
@@ -188,7 +181,7 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   warnings_.issue();
   for (const c10::Warning& warning : completion.warnings) warnings_.issue(warning);
   if (completion.failed()) {
-    if (op.route == Route::Cached && !sync_ &&
+    if (cached && !sync_ &&
         defer_value_error(stack, *form, bindings, arguments, completion, site, number)) {
       return;
     }
@@ -233,7 +226,7 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   auto results = Outputs(*form, arguments, fresh).all();
   apply_updates(*form, arguments);
   // A call that warns is waited for each time, so that it warns at the call.
-  if (op.route == Route::Cached && completion.warnings.empty()) remember(std::move(form));
+  if (cached && completion.warnings.empty()) remember(std::move(form));
   finish(stack, op.args.size(), std::move(results));
 }
 
@@ -263,7 +256,7 @@ bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const
     try {
       std::rethrow_exception(completion.error);
     } catch (const std::exception& thrown) {
-      error = make_error(thrown, *form.op, site);
+      error = make_call_error(thrown, *form.op, site);
     }
     note_error(error);
   }
@@ -307,7 +300,10 @@ uint64_t Recorder::append_op(const CallForm& form, Draft& draft,
   call.kind = Call::Kind::Op;
   call.form = &form;
   call.site = draft.site;
-  call.threads = at::get_num_threads();
+  // In backward this may be a thread of autograd's, which set_num_threads in the program's does not
+  // reach: eager runs backward in the program's.
+  if (draft.phase != Phase::Backward || threads_ == 0) threads_ = at::get_num_threads();
+  call.threads = threads_;
   call.phase = draft.phase;
   call.autograd_sequence = draft.autograd_sequence;
   call.autograd_thread = draft.autograd_thread;

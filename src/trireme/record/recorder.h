@@ -133,9 +133,6 @@ class Recorder {
   void* take_address(size_t nbytes) { return addresses_.take(nbytes); }
   void count_opaque() { opaque_.fetch_add(1, std::memory_order_relaxed); }
   void set_sync(bool sync) { sync_ = sync; }
-  bool sync() const { return sync_; }
-  base::SpinLock& mutex() { return mutex_; }
-  FormCache& forms() { return cache_; }
 
  private:
   bool record_known(const OpInfo& op, torch::jit::Stack* stack, Draft& draft);
@@ -160,8 +157,9 @@ class Recorder {
   void publish(Call& call);
   void flush_overflow();
 
-  base::SpinLock mutex_;  // guards the queue's recording side, the cache and the counters
+  base::SpinLock mutex_;  // guards the queue's recording side, the cache, the counters and threads_
   CallQueue queue_;
+  int threads_ = 0;  // of the last call outside backward
   BytesAhead bytes_ahead_;
   FormCache cache_;
   RecorderHooks hooks_;

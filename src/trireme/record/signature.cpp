@@ -61,6 +61,12 @@ uint64_t number_class(double value) {
   return magnitude_class(std::abs(value), value < 0) << 2U | sign;
 }
 
+bool is_mask(const c10::IValue& index) {
+  if (!index.isTensor() || !index.toTensor().defined()) return false;
+  const auto dtype = index.toTensor().scalar_type();
+  return dtype == c10::ScalarType::Bool || dtype == c10::ScalarType::Byte;
+}
+
 }  // namespace
 
 uint64_t SignatureBuilder::global_state() {
@@ -98,6 +104,7 @@ bool SignatureBuilder::add_boxed(const c10::IValue& value) {
       mark(Mark::List, items.size());
       for (const auto& item : items) {
         if (!add_boxed_tensor(item, index)) return false;
+        if (op_.masks_decide && is_mask(item)) draft_.route = Route::Awaited;
       }
       return true;
     }

@@ -26,7 +26,7 @@ namespace trireme::record {
 class SignatureBuilder {
  public:
   SignatureBuilder(const OpInfo& op, Draft& draft) : op_(op), draft_(draft) {
-    draft.clear();
+    draft.start(op);
     words().push_back(op.id | global_state() << 32);
   }
 

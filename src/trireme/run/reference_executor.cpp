@@ -314,11 +314,7 @@ void ReferenceExecutor::fail(Call& call, const std::exception& error) {
     call.completion->error = std::current_exception();
     return;
   }
-  auto kept = std::make_shared<CallError>();
-  kept->kind = record::error_kind(error);
-  kept->message = record::error_message(error);
-  kept->op = call.form->op->name;
-  kept->where = record::describe_site(call.site);
+  auto kept = record::make_call_error(error, *call.form->op, call.site);
   for (VirtualStorage* storage : call.fresh) storage->error = kept;
   for (size_t i = 0; i < call.form->tensors.size(); ++i) {
     VirtualStorage* storage = call.bindings.tensors[i].storage;

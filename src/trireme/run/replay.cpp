@@ -10,6 +10,7 @@
 
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <sstream>
 #include <unordered_map>
 
@@ -104,18 +105,6 @@ bool same_value(const c10::IValue& recorded, const c10::IValue& replayed) {
   return recorded.tagKind() == replayed.tagKind() && recorded == replayed;
 }
 
-bool same_outputs(const CallForm& recorded, const CallForm& replayed) {
-  if (recorded.fresh_nbytes != replayed.fresh_nbytes ||
-      recorded.outputs.size() != replayed.outputs.size())
-    return false;
-  for (size_t i = 0; i < recorded.outputs.size(); ++i) {
-    const auto& a = recorded.outputs[i];
-    const auto& b = replayed.outputs[i];
-    if (a.kind != b.kind || a.index != b.index || !a.geometry.same_layout(b.geometry)) return false;
-  }
-  return recorded.updates.size() == replayed.updates.size();
-}
-
 class Replay final : public record::stream::StreamHandler {
  public:
   explicit Replay(const std::string& path)
@@ -187,16 +176,13 @@ class Replay final : public record::stream::StreamHandler {
   void outputs(uint64_t number, const CallForm& form,
                std::span<VirtualStorage* const> fresh) override {
     if (stopped_) return;
-    const Pending pending = take(number);
-    if (pending.completion.failed()) {
-      stop(pending, "failed, which it did not when it was recorded: " +
-                        record::failure_of(pending.completion));
-      return;
-    }
+    const std::optional<Pending> taken = take_succeeded(number);
+    if (!taken) return;
+    const Pending& pending = *taken;
     CallForm learned_form = *pending.form;
     const record::LearnedOutputs learned =
         record::learn_outputs(learned_form, pending.bindings, pending.completion);
-    if (!learned.strided || !same_outputs(form, learned_form)) {
+    if (!learned.strided || !record::same_outputs(form, learned_form)) {
       stop(pending, "gave outputs of other shapes than when it was recorded");
       return;
     }
@@ -208,12 +194,9 @@ class Replay final : public record::stream::StreamHandler {
 
   void returned(uint64_t number, std::span<const c10::IValue> values) override {
     if (stopped_) return;
-    const Pending pending = take(number);
-    if (pending.completion.failed()) {
-      stop(pending, "failed, which it did not when it was recorded: " +
-                        record::failure_of(pending.completion));
-      return;
-    }
+    const std::optional<Pending> taken = take_succeeded(number);
+    if (!taken) return;
+    const Pending& pending = *taken;
     const auto& results = pending.completion.results;
     for (size_t i = 0; i < values.size(); ++i) {
       if (values[i].isTensor()) continue;  // a tensor: told as data that entered
@@ -370,6 +353,15 @@ class Replay final : public record::stream::StreamHandler {
     Pending pending = std::move(known->second);
     pending_.erase(known);
     return pending;
+  }
+
+  // A call that succeeded when it was recorded; where it does not now, the replay ends.
+  std::optional<Pending> take_succeeded(uint64_t number) {
+    Pending pending = take(number);
+    if (!pending.completion.failed()) return pending;
+    stop(pending, "failed, which it did not when it was recorded: " +
+                      record::failure_of(pending.completion));
+    return std::nullopt;
   }
 
   void note(Mismatch mismatch) {
