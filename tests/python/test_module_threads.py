@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import torch
 from torch import nn
 
@@ -78,5 +81,33 @@ def test_backward_follows_set_num_threads() -> None:
             assert torch.equal(gradient("trireme"), gradient("cpu")), threads
             by_threads.append(gradient("cpu"))
         assert not torch.equal(by_threads[0], by_threads[1])  # the test can fail
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")
+def test_the_program_keeps_no_team_of_threads() -> None:
+    """Two teams of OpenMP threads, its and the executor's, would make each parallel region slow."""
+
+    def threads() -> int:
+        return len(os.listdir("/proc/self/task"))
+
+    def settle(wanted: int) -> int:
+        deadline = time.monotonic() + 10
+        while threads() > wanted and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return threads()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    try:
+        x = torch.ones(8).to(DEVICE)
+        torch.accelerator.synchronize()
+        time.sleep(0.5)
+        alone = threads()
+        host = torch.empty(1 << 20).fill_(1.0)  # in parallel, by the program's own team
+        assert threads() > alone
+        x.copy_(host[:8])
+        assert settle(alone) <= alone
     finally:
         torch.set_num_threads(before)

@@ -7,12 +7,14 @@
 #include <ATen/ops/_local_scalar_dense.h>
 #include <ATen/ops/clone.h>
 #include <ATen/ops/copy.h>
+#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <cstring>
 
 #include "trireme/device/opaque.h"
 #include "trireme/record/device_tensor.h"
+#include "trireme/record/openmp_team.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/reference_executor.h"
@@ -53,7 +55,12 @@ at::Tensor stage(const at::Tensor& src) {
   recorder.hold_ahead(src.nbytes(), recorder.queue().appended() + 1);
   const run::HostAllocatorScope memory;
   const at::AutoDispatchBelowADInplaceOrView below;
-  return recorder.adopt_dense(src.clone());
+  if (!src.is_contiguous() || src.is_conj() || src.is_neg())
+    return recorder.adopt_dense(src.clone());
+  // Not clone(): it would start a team of threads beside the executor's.
+  const at::Tensor copy = at::empty_like(src);
+  copy_memory(copy, src);
+  return recorder.adopt_dense(copy);
 }
 
 void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
@@ -96,8 +103,10 @@ at::Tensor& copy_(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
     record_copy(self, src, non_blocking);
   } else if (on_device(self)) {
     copy_in(self, src, non_blocking);
+    record::release_openmp_team();
   } else {
     copy_memory(self, to_host(src).expand_as(self));
+    record::release_openmp_team();
   }
   return self;
 }

@@ -8,6 +8,8 @@
 #include <bit>
 #include <chrono>
 
+#include "trireme/record/openmp_team.h"
+
 namespace trireme::record {
 namespace {
 
@@ -114,6 +116,7 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
     relax();
   }
   void* state = hooks_.enter != nullptr ? hooks_.enter() : nullptr;
+  release_openmp_team();
   bool interrupted = false;
   {
     std::unique_lock lock(mutex_);

@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/MetaFunctions.h>
 
-#include <unordered_map>
+#include "trireme/record/meta_rules.h"
 
 namespace trireme::record {
 namespace {
@@ -24,11 +24,8 @@ c10::KernelFunction boxed(Function* function) {
   return c10::KernelFunction::makeFromUnboxedRuntimeFunction(function);
 }
 
-// Left out, and so learned: out= variants, which may resize what they are given; gelu, whose meta
-// function takes any `approximate`; cumsum and cumprod, whose meta functions take any `dtype`; ops
-// with no C++ meta function.
-const std::unordered_map<std::string_view, MetaKernel>& table() {
-  static const auto* kernels = new std::unordered_map<std::string_view, MetaKernel>{
+MetaTable pytorchs() {
+  return {
       {"aten::_log_softmax", {boxed(&meta::_log_softmax)}},
       {"aten::_log_softmax_backward_data", {boxed(&meta::_log_softmax_backward_data)}},
       {"aten::_softmax", {boxed(&meta::_softmax)}},
@@ -279,6 +276,22 @@ const std::unordered_map<std::string_view, MetaKernel>& table() {
       {"aten::xlogy.Tensor", {boxed(&meta::xlogy)}},
       {"aten::xlogy_.Tensor", {boxed(&meta::xlogy_)}},
   };
+}
+
+// Left out of the first: out= variants, which may resize what they are given and so are learned;
+// those that take what the CPU's kernel does not (gelu's `approximate`, cumsum's `dtype`), for
+// which there are rules.
+const MetaTable& table() {
+  static const auto* kernels = [] {
+    auto* made = new MetaTable(pytorchs());
+    add_creation_rules(*made);
+    add_pointwise_rules(*made);
+    add_foreach_rules(*made);
+    add_indexing_rules(*made);
+    add_norm_rules(*made);
+    add_network_rules(*made);
+    return made;
+  }();
   return *kernels;
 }
 

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "trireme/record/openmp_team.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/reference_executor.h"
@@ -84,6 +85,7 @@ class Executor {
     abandon_.store(false);
     record::recorder().queue().restart();
     record::recorder().set_alive(true);
+    record::release_openmp_team();
     thread_ = std::make_unique<std::thread>([this] { loop(); });
     running_.store(true, std::memory_order_release);
   }

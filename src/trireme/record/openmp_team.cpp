@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/record/openmp_team.h"
+
+#include <omp.h>
+
+namespace trireme::record {
+
+void release_openmp_team() {
+  if (omp_in_parallel() != 0 || 2 * omp_get_max_threads() - 1 <= omp_get_num_procs()) return;
+  omp_pause_resource_all(omp_pause_soft);
+}
+
+}  // namespace trireme::record
