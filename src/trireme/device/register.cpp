@@ -202,7 +202,6 @@ void connect() {
   hooks.allocator = device_allocator();
   hooks.run_opaque = &run_opaque;
   hooks.adopt = &adopt;
-  hooks.run_on_zeros = &run::run_on_zeros;
 }
 
 }  // namespace

@@ -52,9 +52,8 @@ class LineObserver : public Observer {
                 std::span<const c10::IValue> results) override {
     line(lines_.returned(number, results));
   }
-  void failed(uint64_t number, const std::string& message, bool deferred,
-              std::span<VirtualStorage* const> /*fresh*/) override {
-    line(lines_.failed(number, message, deferred));
+  void failed(uint64_t number, const std::string& message) override {
+    line(lines_.failed(number, message));
   }
   void released(const VirtualStorage& /*storage*/) override {}
   void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
@@ -148,9 +147,8 @@ class FileLines final : public stream::StreamHandler {
   void returned(uint64_t number, std::span<const c10::IValue> values) override {
     print_(lines_.returned(number, values));
   }
-  void failed(uint64_t number, const std::string& message, bool deferred,
-              std::span<VirtualStorage* const> /*spoiled*/) override {
-    print_(lines_.failed(number, message, deferred));
+  void failed(uint64_t number, const std::string& message) override {
+    print_(lines_.failed(number, message));
   }
   void resized(VirtualStorage& storage, size_t nbytes) override {
     print_(lines_.resized(storage, nbytes));

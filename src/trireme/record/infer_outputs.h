@@ -25,9 +25,9 @@ MetadataMode metadata_mode();
 // those the form was made of.
 bool infer_outputs(CallForm& form, c10::ArrayRef<c10::IValue> args, const Bindings& bindings);
 
-// Check mode: compares what infer_outputs says with what the CPU did, `learned` or an error.
+// Check mode: compares what infer_outputs says with what the CPU did.
 void check_inferred(const CallForm& learned, c10::ArrayRef<c10::IValue> args,
-                    const Bindings& bindings, bool failed);
+                    const Bindings& bindings);
 // The disagreements so far.
 std::vector<std::string> metadata_disagreements();
 

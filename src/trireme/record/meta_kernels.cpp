@@ -152,7 +152,6 @@ MetaTable pytorchs() {
       {"aten::hypot_", {boxed(&meta::hypot_)}},
       {"aten::i0", {boxed(&meta::i0)}},
       {"aten::i0_", {boxed(&meta::i0_)}},
-      {"aten::index.Tensor", {boxed(&meta::index), Takes::Any}},
       {"aten::index_add", {boxed(&meta::index_add), Takes::Indexed}},
       {"aten::isin.Tensor_Tensor", {boxed<Out(In, In, bool, bool)>(&meta::isin), Takes::Any}},
       {"aten::isneginf", {boxed(&meta::isneginf)}},

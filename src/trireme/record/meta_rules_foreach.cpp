@@ -16,7 +16,7 @@ using torch::jit::Stack;
 // them has to be a number.
 std::vector<at::Tensor> first_list(const c10::OperatorHandle& op, const Stack& stack) {
   const auto args = torch::jit::last(stack, op.schema().arguments().size());
-  const auto first = args[0].toTensorVector();
+  auto first = args[0].toTensorVector();
   for (const c10::IValue& arg : args.slice(1)) {
     if (arg.isTensorList()) {
       const auto list = arg.toTensorVector();

@@ -30,10 +30,8 @@ class Observer {
   // `entered` tells of the tensors among them.
   virtual void returned(uint64_t number, const CallForm& form,
                         std::span<const c10::IValue> results) = 0;
-  // An awaited call failed. Deferred: the program was not told yet; the storages that the call
-  // writes, and `fresh`, are spoiled.
-  virtual void failed(uint64_t number, const std::string& message, bool deferred,
-                      std::span<VirtualStorage* const> fresh) = 0;
+  // An awaited call failed, and the program was told.
+  virtual void failed(uint64_t number, const std::string& message) = 0;
   // The program has dropped the storage: nothing told later names it.
   virtual void released(const VirtualStorage& storage) = 0;
   // Data entered the device: `host` (a CPU tensor of the geometry) is what the elements at geometry

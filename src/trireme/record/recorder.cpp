@@ -166,9 +166,7 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   std::unique_ptr<CallForm> form = make_form(op, args, draft.signature);
   const Bindings bindings = draft.bindings;
   const auto arguments = draft.tensors;
-  const SiteId site = draft.site;
   const bool cached = draft.route == Route::Cached;
-  const bool checked = cached && metadata_mode() == MetadataMode::Check;
   Completion completion;
   uint64_t number = 0;
   {
@@ -181,17 +179,12 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   warnings_.issue();
   for (const c10::Warning& warning : completion.warnings) warnings_.issue(warning);
   if (completion.failed()) {
-    if (cached && !sync_ &&
-        defer_value_error(stack, *form, bindings, arguments, completion, site, number)) {
-      return;
-    }
-    tell([&](Observer& observer) { observer.failed(number, failure_of(completion), false, {}); });
-    if (checked && !completion.poison) check_inferred(*form, args, bindings, true);
+    tell([&](Observer& observer) { observer.failed(number, failure_of(completion)); });
     if (completion.poison) raise(*completion.poison);
     std::rethrow_exception(completion.error);
   }
   const LearnedOutputs learned = learn_outputs(*form, bindings, completion);
-  if (checked) check_inferred(*form, args, bindings, false);
+  if (cached && metadata_mode() == MetadataMode::Check) check_inferred(*form, args, bindings);
   if (!learned.strided) {
     tell([&](Observer& observer) { observer.returned(number, *form, completion.results); });
     std::vector<c10::IValue> results;
@@ -228,46 +221,6 @@ void Recorder::record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft&
   // A call that warns is waited for each time, so that it warns at the call.
   if (cached && completion.warnings.empty()) remember(std::move(form));
   finish(stack, op.args.size(), std::move(results));
-}
-
-bool Recorder::defer_value_error(torch::jit::Stack* stack, CallForm& form, const Bindings& bindings,
-                                 c10::ArrayRef<c10::TensorImpl*> arguments,
-                                 const Completion& completion, SiteId site, uint64_t number) {
-  // Valid on zeros: then it was a value that was wrong, which only execution can find.
-  Completion zeros;
-  hooks_.run_on_zeros(form, bindings, zeros);
-  if (zeros.error) return false;
-  const LearnedOutputs learned = learn_outputs(form, bindings, zeros);
-  if (!learned.strided) return false;
-  c10::SmallVector<c10::Storage, 2> fresh;
-  std::vector<VirtualStorage*> spoiled;
-  for (const size_t nbytes : form.fresh_nbytes) {
-    fresh.push_back(make_storage(nbytes));
-    spoiled.push_back(virtual_storage(*fresh.back().unsafeGetStorageImpl()));
-  }
-  tell([&](Observer& observer) { observer.failed(number, failure_of(completion), true, spoiled); });
-  for (size_t i = 0; i < bindings.tensors.size(); ++i) {
-    if (form.written[i] && bindings.tensors[i].storage != nullptr) {
-      spoiled.push_back(bindings.tensors[i].storage);
-    }
-  }
-  std::shared_ptr<const CallError> error = completion.poison;
-  if (!error) {
-    try {
-      std::rethrow_exception(completion.error);
-    } catch (const std::exception& thrown) {
-      error = make_call_error(thrown, *form.op, site);
-    }
-    note_error(error);
-  }
-  append_task(
-      [spoiled, error] {
-        for (VirtualStorage* storage : spoiled) storage->error = error;
-      },
-      {}, spoiled);
-  auto results = Outputs(form, arguments, fresh).all();
-  finish(stack, form.op->args.size(), std::move(results));
-  return true;
 }
 
 std::unique_lock<base::SpinLock> Recorder::lock_with_space() {

@@ -39,10 +39,6 @@ struct RecorderHooks {
   void (*run_opaque)(const OpInfo& op, torch::jit::Stack* stack) = nullptr;
   // Makes a device tensor of a CPU tensor that an awaited call returned and that is not strided.
   at::Tensor (*adopt)(const at::Tensor& host) = nullptr;
-  // Runs the op on zeros of the same geometry; results and argument tensors as in Completion. Tells
-  // an error of the arguments' metadata (throws again) from one of their values.
-  void (*run_on_zeros)(const CallForm& form, const Bindings& bindings,
-                       Completion& completion) = nullptr;
 };
 
 struct Counters {
@@ -139,9 +135,6 @@ class Recorder {
   // The same for a call not seen before, where its output metadata can be told without running it.
   bool record_inferred(const OpInfo& op, torch::jit::Stack* stack, Draft& draft);
   void record_awaited(const OpInfo& op, torch::jit::Stack* stack, Draft& draft);
-  bool defer_value_error(torch::jit::Stack* stack, CallForm& form, const Bindings& bindings,
-                         c10::ArrayRef<c10::TensorImpl*> arguments, const Completion& completion,
-                         SiteId site, uint64_t number);
   void remember(std::unique_ptr<CallForm> form);
   uint64_t append_op(const CallForm& form, Draft& draft, c10::ArrayRef<VirtualStorage*> fresh,
                      Completion* completion);

@@ -262,9 +262,8 @@ std::string LineMaker::returned(uint64_t number, std::span<const c10::IValue> re
   return line;
 }
 
-std::string LineMaker::failed(uint64_t number, std::string_view message, bool deferred) const {
-  std::string line = kBlank + "call " + std::to_string(number) +
-                     (deferred ? " failed (told later): " : " failed: ");
+std::string LineMaker::failed(uint64_t number, std::string_view message) const {
+  std::string line = kBlank + "call " + std::to_string(number) + " failed: ";
   line += message.substr(0, message.find('\n'));
   return line;
 }

@@ -28,7 +28,7 @@ class LineMaker {
   std::string outputs(uint64_t number, const CallForm& form,
                       std::span<VirtualStorage* const> fresh) const;
   std::string returned(uint64_t number, std::span<const c10::IValue> results) const;
-  std::string failed(uint64_t number, std::string_view message, bool deferred) const;
+  std::string failed(uint64_t number, std::string_view message) const;
   // "entered" or "read"; `value`: of a single element, or "".
   std::string moved(const char* what, const VirtualStorage& storage, const Geometry& geometry,
                     int64_t offset, const std::string& value, const std::string& site) const;

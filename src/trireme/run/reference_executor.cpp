@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_strided.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/TensorImpl.h>
 
 #include <algorithm>
@@ -157,39 +156,6 @@ void call_op(const CallForm& form, c10::ArrayRef<at::Tensor> tensors,
     }
   }
   form.op->handle.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack);
-}
-
-void run_on_zeros(const CallForm& form, const Bindings& bindings, Completion& completion) {
-  const at::AutoDispatchBelowADInplaceOrView below;
-  std::vector<at::Tensor> tensors;
-  std::map<const VirtualStorage*, c10::Storage> memory;  // arguments overlap as in the call
-  try {
-    for (size_t i = 0; i < form.tensors.size(); ++i) {
-      const VirtualStorage* storage = bindings.tensors[i].storage;
-      if (storage == nullptr) {
-        tensors.emplace_back();
-        continue;
-      }
-      c10::Storage& zeros = memory[storage];
-      if (!zeros) {
-        const auto bytes = static_cast<int64_t>(storage->nbytes);
-        zeros = at::zeros({bytes}, at::TensorOptions().dtype(at::kByte)).storage();
-      }
-      const int64_t offset = bindings.tensors[i].offset;
-      const auto same = std::find_if(tensors.begin(), tensors.end(), [&](const at::Tensor& known) {
-        return known.defined() && known.storage().is_alias_of(zeros) &&
-               fits(known, form.tensors[i], offset);
-      });
-      tensors.push_back(same != tensors.end() ? *same
-                                              : make_host_tensor(zeros, form.tensors[i], offset));
-    }
-    torch::jit::Stack stack;
-    call_op(form, tensors, bindings.values, {}, stack);
-    completion.results = std::move(stack);
-    completion.tensors = std::move(tensors);
-  } catch (...) {
-    completion.error = std::current_exception();
-  }
 }
 
 void ReferenceExecutor::run(Call& call) {

@@ -27,10 +27,6 @@ void call_op(const record::CallForm& form, c10::ArrayRef<at::Tensor> tensors,
              c10::ArrayRef<c10::IValue> values, const record::PhiloxState& random,
              torch::jit::Stack& stack);
 
-// Runs the op on zeros of the arguments' geometry: see RecorderHooks::run_on_zeros.
-void run_on_zeros(const record::CallForm& form, const record::Bindings& bindings,
-                  record::Completion& completion);
-
 class ReferenceExecutor {
  public:
   // Told of each error found; without one, the recorder is, and through it the program.

@@ -211,8 +211,7 @@ class Replay final : public record::stream::StreamHandler {
     }
   }
 
-  void failed(uint64_t number, const std::string& message, bool /*deferred*/,
-              std::span<VirtualStorage* const> spoiled) override {
+  void failed(uint64_t number, const std::string& message) override {
     if (stopped_) return;
     const Pending pending = take(number);
     if (!pending.completion.failed()) {
@@ -220,8 +219,6 @@ class Replay final : public record::stream::StreamHandler {
       return;
     }
     ++result_.failed_calls;
-    const auto error = spoiled_by(message);
-    for (VirtualStorage* storage : spoiled) storage->error = error;
   }
 
   void released(VirtualStorage& storage) override { writers_.erase(storage.id); }

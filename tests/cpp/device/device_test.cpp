@@ -173,8 +173,7 @@ TEST_F(Device, ObserverSeesOneStream) {
     void outputs(uint64_t, const record::CallForm&,
                  std::span<record::VirtualStorage* const>) override {}
     void returned(uint64_t, const record::CallForm&, std::span<const c10::IValue>) override {}
-    void failed(uint64_t, const std::string&, bool,
-                std::span<record::VirtualStorage* const>) override {}
+    void failed(uint64_t, const std::string&) override {}
     void released(const record::VirtualStorage&) override { ++released_storages; }
     void entered(const record::VirtualStorage&, const record::Geometry&, int64_t, const at::Tensor&,
                  record::SiteId) override {

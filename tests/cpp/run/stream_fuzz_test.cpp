@@ -42,7 +42,6 @@ class Program {
     hooks.draw = [](c10::GeneratorImpl*) { return record::PhiloxState{7, 40}; };
     hooks.ensure_running = &ensure_executor;
     hooks.allocator = c10::GetCPUAllocator();
-    hooks.run_on_zeros = &run_on_zeros;
   }
 
   at::Tensor enter(const at::Tensor& host) { return record::recorder().adopt_dense(host.clone()); }

@@ -11,7 +11,7 @@
 namespace trireme::record::stream {
 
 inline constexpr std::array<uint8_t, 8> kMagic = {'T', 'R', 'I', 'R', 'E', 'M', 'E', 0x1a};
-inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kFormatVersion = 2;
 
 // Each frame: length and checksum (both little-endian uint32), then a FlatBuffer of that length.
 inline constexpr size_t kFrameHeader = 8;

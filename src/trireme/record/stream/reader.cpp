@@ -178,7 +178,7 @@ void StreamReader::call(const wire::Call& event, const ValueContext& context) {
   call.threads = allowed_threads(event.threads() == 0 ? threads_ : event.threads());
   const size_t count = event.tensors() == nullptr ? 0 : event.tensors()->size();
   if (count != form.tensors.size()) throw Invalid(form.op->name + ": a wrong number of tensors");
-  Awaited awaited{&form, {}, {}};
+  Awaited awaited{&form, {}};
   for (size_t i = 0; i < count; ++i) {
     const wire::TensorRef* ref = event.tensors()->Get(static_cast<uint32_t>(i));
     const bool defined = form.tensors[i].dtype != c10::ScalarType::Undefined;
@@ -191,7 +191,6 @@ void StreamReader::call(const wire::Call& event, const ValueContext& context) {
     }
     call.bindings.tensors.push_back({named, ref->offset()});
     awaited.storages.push_back(named);
-    awaited.written.push_back(form.written[i]);
   }
   if (event.values() != nullptr) {
     for (const wire::Value* value : *event.values()) {
@@ -247,24 +246,8 @@ void StreamReader::returned(const wire::Returned& event, const ValueContext& con
 }
 
 void StreamReader::failed(const wire::Failed& event) {
-  const Awaited awaited = take_awaited(event.number());
-  const size_t count = event.fresh() == nullptr ? 0 : event.fresh()->size();
-  if (count != (event.fresh_nbytes() == nullptr ? 0 : event.fresh_nbytes()->size())) {
-    throw Invalid("a failed call's outputs have no sizes");
-  }
-  std::vector<VirtualStorage*> spoiled;
-  for (size_t i = 0; i < count; ++i) {
-    const auto at = static_cast<uint32_t>(i);
-    spoiled.push_back(&new_storage(event.fresh()->Get(at), event.fresh_nbytes()->Get(at)));
-  }
-  if (event.deferred()) {
-    for (size_t i = 0; i < awaited.storages.size(); ++i) {
-      if (awaited.written[i] && awaited.storages[i] != nullptr)
-        spoiled.push_back(awaited.storages[i]);
-    }
-  }
-  handler_.failed(event.number(), event.message() == nullptr ? "" : event.message()->str(),
-                  event.deferred(), spoiled);
+  take_awaited(event.number());
+  handler_.failed(event.number(), event.message() == nullptr ? "" : event.message()->str());
 }
 
 void StreamReader::release(uint64_t id) {

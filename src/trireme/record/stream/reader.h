@@ -40,8 +40,7 @@ class StreamHandler {
   virtual void outputs(uint64_t /*number*/, const CallForm& /*form*/,
                        std::span<VirtualStorage* const> /*fresh*/) {}
   virtual void returned(uint64_t /*number*/, std::span<const c10::IValue> /*values*/) {}
-  virtual void failed(uint64_t /*number*/, const std::string& /*message*/, bool /*deferred*/,
-                      std::span<VirtualStorage* const> /*spoiled*/) {}
+  virtual void failed(uint64_t /*number*/, const std::string& /*message*/) {}
   virtual void released(VirtualStorage& /*storage*/) {}
   virtual void resized(VirtualStorage& /*storage*/, size_t /*nbytes*/) {}
   virtual void entered(VirtualStorage& /*storage*/, const Geometry& /*geometry*/,
@@ -68,7 +67,6 @@ class StreamReader {
   struct Awaited {
     CallForm* form;
     c10::SmallVector<VirtualStorage*, 4> storages;  // of the tensor arguments
-    c10::SmallVector<bool, 4> written;
   };
 
   void events(std::vector<uint8_t>& frame);

@@ -36,9 +36,8 @@ class LazyWriter final : public Observer {
                 std::span<const c10::IValue> results) override {
     if (ready()) writer_->returned(number, form, results);
   }
-  void failed(uint64_t number, const std::string& message, bool deferred,
-              std::span<VirtualStorage* const> fresh) override {
-    if (ready()) writer_->failed(number, message, deferred, fresh);
+  void failed(uint64_t number, const std::string& message) override {
+    if (ready()) writer_->failed(number, message);
   }
   void released(const VirtualStorage& storage) override {
     if (writer_ && !forgotten_) writer_->released(storage);

@@ -81,20 +81,10 @@ void StreamWriter::returned(uint64_t number, const CallForm& /*form*/,
   add(wire::Event::Returned, any(wire::CreateReturned(builder_, number, all)));
 }
 
-void StreamWriter::failed(uint64_t number, const std::string& message, bool deferred,
-                          std::span<VirtualStorage* const> fresh) {
+void StreamWriter::failed(uint64_t number, const std::string& message) {
   if (awaited_.erase(number) == 0) return;
-  std::vector<uint64_t> ids;
-  std::vector<uint64_t> nbytes;
-  for (const VirtualStorage* storage : fresh) {
-    ids.push_back(storage->id);
-    nbytes.push_back(storage->nbytes);
-    storages_.insert(storage->id);
-  }
   const auto text = builder_.CreateString(message);
-  const auto all = builder_.CreateVector(ids);
-  const auto sizes = builder_.CreateVector(nbytes);
-  add(wire::Event::Failed, any(wire::CreateFailed(builder_, number, text, deferred, all, sizes)));
+  add(wire::Event::Failed, any(wire::CreateFailed(builder_, number, text)));
 }
 
 void StreamWriter::released(const VirtualStorage& storage) {

@@ -26,8 +26,7 @@ class StreamWriter final : public Observer {
                std::span<VirtualStorage* const> fresh) override;
   void returned(uint64_t number, const CallForm& form,
                 std::span<const c10::IValue> results) override;
-  void failed(uint64_t number, const std::string& message, bool deferred,
-              std::span<VirtualStorage* const> fresh) override;
+  void failed(uint64_t number, const std::string& message) override;
   void released(const VirtualStorage& storage) override;
   void entered(const VirtualStorage& storage, const Geometry& geometry, int64_t offset,
                const at::Tensor& host, SiteId site) override;
