@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "trireme/record/openmp_team.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
+#include "trireme/run/alloc/host_allocator.h"
 #include "trireme/run/reference_executor.h"
 
 namespace trireme::run {
@@ -64,6 +66,16 @@ class Executor {
   }
 
   bool forked() const { return forked_.load(std::memory_order_relaxed); }
+
+  // Runs what is pending: a lock that a kernel holds (of a static's initialisation, of a library)
+  // would stay locked in the child for ever. Polls, since a wait would give up the GIL within
+  // fork().
+  void before_fork() {
+    if (!running_.load()) return;
+    const record::CallQueue& queue = record::recorder().queue();
+    const uint64_t last = queue.appended();
+    while (queue.executed() < last) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
 
   void after_fork_in_child() {
     if (!running_.load()) return;
@@ -119,7 +131,10 @@ class Executor {
 Executor& executor() {
   static auto* instance = [] {
     auto* made = new Executor;  // never freed: tensors may be dropped while the process exits
-    ::pthread_atfork(nullptr, nullptr, [] { executor().after_fork_in_child(); });
+    // Its handlers first: they run last, and take locks that what is pending needs.
+    HostAllocator::instance();
+    ::pthread_atfork([] { executor().before_fork(); }, nullptr,
+                     [] { executor().after_fork_in_child(); });
     return made;
   }();
   return *instance;

@@ -19,11 +19,9 @@ namespace trireme::run {
 namespace {
 
 using record::ArgSlot;
-using record::Bindings;
 using record::Call;
 using record::CallError;
 using record::CallForm;
-using record::Completion;
 using record::Geometry;
 using record::OutputSlot;
 using record::VirtualStorage;
