@@ -396,6 +396,8 @@ def run(
     )
 
 
+# A background job of a shell ignores Ctrl-C.
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PENDING = """
 import os, sys, torch
 x = torch.ones(300, 300, device="trireme")
@@ -470,7 +472,7 @@ def test_interrupt(where: str) -> None:
         "wait": "while True:\n    x = (x @ x).clamp(-1, 1)\n    x.sum().item()\n",
     }[where]
     child = subprocess.Popen(
-        [sys.executable, "-c", PENDING + "print('ready', flush=True)\n" + loop],
+        [sys.executable, "-c", PENDING + INTERRUPTIBLE + "print('ready', flush=True)\n" + loop],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -30,7 +30,7 @@ std::vector<at::Tensor> first_list(const c10::OperatorHandle& op, const Stack& s
       require(numbers.size() == first.size());
       for (const c10::IValue& number : numbers) require(number.isDouble() || number.isInt());
     } else {
-      require(!arg.isComplexDouble());
+      require(!arg.isComplexDouble() && !arg.isBool());
     }
   }
   require(!first.empty());

@@ -93,7 +93,6 @@ RULES: dict[str, Callable[[Tensors], object]] = {
     "full_like": lambda t: torch.full_like(t(N, 8), 3),
     "gelu": lambda t: F.gelu(t(N, 9), approximate="tanh"),
     "group_norm": lambda t: F.group_norm(t(2, 4, N), 2),
-    "index": lambda t: t(N, 10)[:, t(3, 1).long(), None],
     "index_put_": lambda t: t(N, 11).index_put_((t(4).long(),), t(11)),
     "layer_norm": lambda t: F.layer_norm(t(N, 12), (12,), t(12), t(12)),
     "masked_fill": lambda t: t(N, 13).masked_fill(t(N, 1) > 2, -3e38),
@@ -118,7 +117,7 @@ RULES: dict[str, Callable[[Tensors], object]] = {
 # The same with their backward.
 DIFFERENTIATED = [
     *("attention", "batch_norm", "conv1d", "conv2d", "dropout", "embedding", "gelu"),
-    *("group_norm", "index", "layer_norm", "max_pool2d", "pad", "relu", "rsub"),
+    *("group_norm", "layer_norm", "max_pool2d", "pad", "relu", "rsub"),
 ]
 
 
