@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds a graph of calls that mutate storages: every storage has a current value, and a write
+// makes the next one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trireme/graph/build/op_call.h"
+#include "trireme/graph/ir/graph.h"
+
+namespace trireme::graph {
+
+// What must hold of a scalar input for the graph to be right.
+struct NumberGuard {
+  uint32_t input = 0;
+  Number value;
+};
+
+class GraphBuilder {
+ public:
+  enum class Origin : uint8_t {
+    Outside,  // holds something before the first call: an input of the graph, once it is read
+    Inside,   // made by one of the calls: holds nothing yet
+  };
+
+  // `nbytes`: its size.
+  StorageId add_storage(Origin origin, Extent nbytes);
+  // A scalar input of the graph; Int64, Float64, Bool or Complex128.
+  uint32_t add_number(DType dtype);
+  // A seed and an offset.
+  uint32_t add_random();
+
+  // Adds what the call does: by its row of the op table or, where there is none or the row
+  // declines, as an opaque node.
+  void add(const OpCall& call);
+  // Always as an opaque node.
+  void add_opaque(const OpCall& call);
+
+  // --- for rows, through Lowering ---
+  // The value that the storage holds now. One that holds nothing gets zeros.
+  ValueId current(StorageId storage, DType dtype);
+  Operand read(const Tensor& tensor);
+  // Adds a node; `targets` are the tensors that its results write, each in a storage of its own.
+  // `dims` is its iteration space, the first `parallel` of them parallel.
+  void append(Primitive primitive, Extents dims, size_t parallel, std::vector<Operand> operands,
+              std::span<const Tensor> targets);
+  // The graph holds only where the scalar input has this value.
+  void guard(const Number& number);
+
+  // Ends the graph: the values of `leaving` storages, those written, are its outputs, in this
+  // order; nodes that nothing needs stay.
+  Graph finish(std::span<const StorageId> leaving);
+
+  // Of the graph's inputs, in order: which storages.
+  const std::vector<StorageId>& input_storages() const { return input_storages_; }
+  // Of the graph's outputs, in order, as finish left them.
+  const std::vector<StorageId>& output_storages() const { return output_storages_; }
+  const std::vector<NumberGuard>& guards() const { return guards_; }
+  // Why calls became opaque nodes, in order: "aten::sort: no row".
+  const std::vector<std::string>& declined() const { return declined_; }
+  // Nodes so far.
+  size_t size() const { return graph_.nodes.size(); }
+
+ private:
+  struct Storage {
+    Extent nbytes;
+    Origin origin = Origin::Outside;
+    ValueId value = kNoValue;         // what it holds now
+    std::optional<uint32_t> input{};  // of the graph, once read from outside
+  };
+
+  // How to take back what a row did before it declined.
+  struct Change {
+    StorageId storage;
+    Storage before;
+  };
+
+  Storage& change(StorageId storage);
+  void undo(size_t nodes, size_t values, size_t storages, size_t guards);
+  Extent count(StorageId storage, DType dtype) const;
+
+  Graph graph_;
+  std::vector<Storage> storages_;
+  std::vector<StorageId> input_storages_;
+  std::vector<StorageId> output_storages_;
+  std::vector<NumberGuard> guards_;
+  std::vector<std::string> declined_;
+  std::vector<Change> changes_;  // by the call that is being added
+  uint32_t call_ = 0;
+};
+
+}  // namespace trireme::graph
