@@ -44,7 +44,13 @@ int64_t wrapped(int64_t value, DType dtype) {
 Pointwise::Pointwise(Lowering& lowering, std::initializer_list<size_t> args, Integers integers)
     : lowering_(lowering),
       loop_(lowering, lowering.output(0).sizes),
-      dtype_(common_dtype(lowering, args, integers)) {}
+      dtype_(common_dtype(lowering, args, integers)) {
+  // Now, so that the order of the operands is that of the arguments, not of an expression in C++.
+  for (const size_t arg : args) {
+    if (!lowering.given(arg)) continue;
+    if (const auto* tensor = std::get_if<Tensor>(&lowering.call().args[arg])) loop_.load(*tensor);
+  }
+}
 
 Scalar Pointwise::number(const Number& number, DType dtype) {
   if (number.input || is_complex(number.dtype) || !is_integral(dtype)) {

@@ -23,7 +23,8 @@ class Pointwise {
     BecomeFloating,  // as division, sqrt, ...
   };
 
-  // The iteration space is that of output 0. Arguments that are not given decide nothing.
+  // The iteration space is that of output 0, to which tensors are broadcast. Those among `args` are
+  // loaded, in this order. Arguments that are not given decide nothing.
   Pointwise(Lowering& lowering, std::initializer_list<size_t> args,
             Integers integers = Integers::Stay);
 

@@ -148,14 +148,15 @@ void log_sigmoid_forward(Lowering& lowering) {
 
 void glu(Lowering& lowering) {
   const Tensor& x = lowering.tensor(0);
+  require(is_floating(x.dtype) && x.rank() > 0, "glu of this tensor");
   const size_t dim = wrap_dim(lowering.integer(1), x.rank());
-  require(x.rank() > 0, "glu of a scalar");
-  const Extent& half = lowering.output(0).sizes.at(dim);
-  Pointwise p(lowering, {0});
-  require_floating(p);
-  const Scalar first = p.loop().load(narrow(x, dim, 0, half), p.compute());
-  const Scalar second = p.loop().load(narrow(x, dim, half, half), p.compute());
-  p.finish(first * sigmoid(second));
+  const Tensor& result = lowering.output(0);
+  const Extent& half = result.sizes.at(dim);
+  Loop loop(lowering, result.sizes);
+  const Scalar first = loop.load(narrow(x, dim, 0, half), compute_type(x.dtype));
+  const Scalar second = loop.load(narrow(x, dim, half, half), compute_type(x.dtype));
+  loop.store(result, cast(first * sigmoid(second), x.dtype));
+  loop.map();
 }
 
 }  // namespace
