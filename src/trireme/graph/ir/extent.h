@@ -23,8 +23,8 @@ class Extent {
   };
 
   Extent() = default;
-  Extent(int64_t constant)
-      : constant_(constant) {}  // NOLINT(google-explicit-constructor): a number is an extent
+  // NOLINTNEXTLINE(google-explicit-constructor): a number is an extent
+  Extent(int64_t constant) : constant_(constant) {}
   static Extent symbol(SymbolId id);
   // The sum of a constant and terms; brought to canonical form.
   static Extent of(int64_t constant, std::vector<Term> terms);
