@@ -35,7 +35,7 @@ TEST(PointwiseRows, HalfPrecisionIsComputedInFloatAndRoundedOnce) {
   Calls calls;
   const Tensor a = calls.tensor({4}, DType::BFloat16);
   calls.add("add.Tensor", {a, a, real(0.5)}, {calls.fresh({4}, DType::BFloat16)});
-  EXPECT_EQ(text(calls.graph().nodes[0]), "bf16(add(f32(load0), mul(0.5, f32(load0))))");
+  EXPECT_EQ(text(calls.graph().nodes[0]), "bf16(add(f32(load0), mul(f32(bf16(0.5)), f32(load0))))");
 }
 
 TEST(PointwiseRows, AnAlphaThatVariesIsAnInputAndGuardsNothing) {

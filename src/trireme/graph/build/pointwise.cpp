@@ -64,7 +64,7 @@ Scalar Pointwise::number(const Number& number, DType dtype) {
   return loop_.constant(wrapped(number.integer, dtype), dtype);
 }
 
-Scalar Pointwise::rounded(size_t arg, DType dtype) {
+Scalar Pointwise::argument(size_t arg, DType dtype) {
   const DType type = compute_type(dtype);
   if (arg < lowering_.call().args.size()) {
     if (const auto* item = std::get_if<Number>(&lowering_.call().args[arg])) {
@@ -74,7 +74,7 @@ Scalar Pointwise::rounded(size_t arg, DType dtype) {
   return cast(loop_.load(lowering_.tensor(arg), dtype), type);
 }
 
-Scalar Pointwise::exact(size_t arg) { return rounded(arg, compute()); }
+Scalar Pointwise::exact(size_t arg) { return argument(arg, compute()); }
 
 Scalar Pointwise::exact_or(size_t arg, double otherwise) {
   return given(arg) ? exact(arg) : constant(otherwise);

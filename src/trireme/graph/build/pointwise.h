@@ -34,7 +34,7 @@ class Pointwise {
   DType compute() const { return compute_type(dtype_); }
 
   // A tensor's element or a number, converted to dtype() and from there to compute().
-  Scalar operator[](size_t arg) { return rounded(arg, dtype_); }
+  Scalar operator[](size_t arg) { return argument(arg, dtype_); }
   // The same without the rounding to dtype(): what ATen takes in its "opmath" type.
   Scalar exact(size_t arg);
   // ... of an argument that may be missing.
@@ -42,6 +42,8 @@ class Pointwise {
   // A tensor's element at its own type.
   Scalar raw(size_t arg) { return loop_.load(lowering_.tensor(arg)); }
   Scalar constant(double value);  // at compute()
+  // A value of type compute() as it would be stored in dtype().
+  Scalar rounded(Scalar value) const { return cast(cast(value, dtype_), compute()); }
 
   bool given(size_t arg) const { return lowering_.given(arg); }
   Loop& loop() { return loop_; }
@@ -53,7 +55,7 @@ class Pointwise {
   void finish(Scalar value);
 
  private:
-  Scalar rounded(size_t arg, DType dtype);
+  Scalar argument(size_t arg, DType dtype);
   Scalar number(const Number& number, DType dtype);
 
   Lowering& lowering_;

@@ -14,34 +14,37 @@ using Integers = Pointwise::Integers;
 
 // --- add, sub, mul ---
 
-// alpha times the value.
-Scalar scaled(Lowering& lowering, Pointwise& p, size_t alpha, Scalar value) {
-  return is_fixed_at(lowering, alpha, 1) ? value : p.exact(alpha) * value;
+// alpha times argument `arg`. ATen rounds alpha to f16 or bf16, but not the product.
+Scalar times_alpha(Lowering& lowering, Pointwise& p, size_t arg) {
+  return is_fixed_at(lowering, 2, 1) ? p[arg] : p[2] * p[arg];
 }
 
 void add(Lowering& lowering) {
   Pointwise p(lowering, {0, 1});
-  p.finish(p[0] + scaled(lowering, p, 2, p[1]));
+  p.finish(p[0] + times_alpha(lowering, p, 1));
 }
 
 void sub(Lowering& lowering) {
   Pointwise p(lowering, {0, 1});
   require(p.dtype() != DType::Bool, "subtraction of bools");
-  p.finish(p[0] - scaled(lowering, p, 2, p[1]));
+  p.finish(p[0] - times_alpha(lowering, p, 1));
 }
 
 void rsub(Lowering& lowering) {
   Pointwise p(lowering, {0, 1});
   require(p.dtype() != DType::Bool, "subtraction of bools");
-  p.finish(p[1] - scaled(lowering, p, 2, p[0]));
+  p.finish(p[1] - times_alpha(lowering, p, 0));
 }
 
 // ATen takes the second factor or divisor as it is, not rounded to f16 or bf16, where it is one
 // number.
-Scalar second(Lowering& lowering, Pointwise& p) {
+bool second_is_single(const Lowering& lowering) {
   const auto* tensor = std::get_if<Tensor>(&lowering.call().args[1]);
-  if (tensor != nullptr && !tensor->host && !product(tensor->sizes).is(1)) return p[1];
-  return p.exact(1);
+  return tensor == nullptr || tensor->host || product(tensor->sizes).is(1);
+}
+
+Scalar second(const Lowering& lowering, Pointwise& p) {
+  return second_is_single(lowering) ? p.exact(1) : p[1];
 }
 
 void mul(Lowering& lowering) {
@@ -61,8 +64,11 @@ void divide(Lowering& lowering, Rounding rounding) {
   if (rounding == Rounding::None) return p.finish(a / b);
   require(!is_complex(p.dtype()) && p.dtype() != DType::Bool, "rounded division of this dtype");
   if (rounding == Rounding::Floor) return p.finish(apply(ScalarOp::FloorDiv, a, b));
+  const Scalar quotient = a / b;
   // Integers are rounded towards zero as they are divided.
-  p.finish(is_integral(p.dtype()) ? a / b : apply(ScalarOp::Trunc, a / b));
+  if (is_integral(p.dtype())) return p.finish(quotient);
+  // ATen's quotient has the type of the arguments, and may be rounded up to a whole number.
+  p.finish(apply(ScalarOp::Trunc, second_is_single(lowering) ? quotient : p.rounded(quotient)));
 }
 
 void div(Lowering& lowering) { divide(lowering, Rounding::None); }
@@ -163,16 +169,21 @@ void clamp_max(Lowering& lowering) {
 
 // --- functions of three arguments ---
 
+// Argument 3 times argument 1.
+Scalar times_value(Lowering& lowering, Pointwise& p) {
+  return is_fixed_at(lowering, 3, 1) ? p[1] : p.exact(3) * p[1];
+}
+
 void addcmul(Lowering& lowering) {
   Pointwise p(lowering, {0, 1, 2});
   require(p.dtype() != DType::Bool, "addcmul of bools");
-  p.finish(p[0] + scaled(lowering, p, 3, p[1]) * p[2]);
+  p.finish(p[0] + times_value(lowering, p) * p[2]);
 }
 
 void addcdiv(Lowering& lowering) {
   Pointwise p(lowering, {0, 1, 2});
   require(!is_integral(p.dtype()), "addcdiv of integers");
-  p.finish(p[0] + scaled(lowering, p, 3, p[1]) / p[2]);
+  p.finish(p[0] + times_value(lowering, p) / p[2]);
 }
 
 // The formula is exact at both ends: see ATen/native/Lerp.h.
