@@ -10,7 +10,10 @@ const OpTable& OpTable::instance() {
   static const OpTable table = [] {
     OpTable made;
     add_pointwise_rows(made);
+    add_unary_rows(made);
+    add_compare_rows(made);
     add_activation_rows(made);
+    add_activation_backward_rows(made);
     add_foreach_rows(made);
     add_optimizer_rows(made);
     add_reduction_rows(made);

@@ -37,7 +37,10 @@ class OpTable {
 
 // One per family.
 void add_pointwise_rows(OpTable& table);
+void add_unary_rows(OpTable& table);
+void add_compare_rows(OpTable& table);
 void add_activation_rows(OpTable& table);
+void add_activation_backward_rows(OpTable& table);
 void add_foreach_rows(OpTable& table);
 void add_optimizer_rows(OpTable& table);
 void add_reduction_rows(OpTable& table);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "trireme/graph/build/lowering.h"
+
 namespace trireme::graph {
 namespace {
 
@@ -19,10 +21,15 @@ int category(DType dtype) {
   return dtype == DType::Bool ? 0 : 1;
 }
 
-// The next part counts only where its category is higher.
+// The next part counts only where its category is higher; a floating part keeps its precision
+// where the next one makes it complex.
 std::optional<DType> combine(std::optional<DType> higher, std::optional<DType> lower) {
   if (!higher) return lower;
   if (!lower || category(*higher) >= category(*lower)) return higher;
+  if (is_floating(*higher)) {
+    if (*higher == DType::Float16) decline("complex numbers of half precision");
+    return complex_of(*higher);
+  }
   return promote(*higher, *lower);
 }
 

@@ -12,7 +12,8 @@ namespace trireme::graph {
 DType promote(DType left, DType right);
 
 // Gathers the arguments of a call: tensors with dimensions decide, then those without, then
-// numbers, each only where its category (bool, integer, floating, complex) is higher.
+// numbers, each only where its category (bool, integer, floating, complex) is higher. Declines
+// what would be complex of half precision.
 class Promotion {
  public:
   explicit Promotion(DType default_dtype) : default_dtype_(default_dtype) {}
