@@ -239,7 +239,8 @@ void addmv_row(Lowering& lowering) {
 
 Scalar outer_product(Loop& loop, const Tensor& left, const Tensor& right, DType type) {
   require(left.rank() == 1 && right.rank() == 1, "an outer product of other than vectors");
-  return loop.load(unsqueeze(left, 1), type) * loop.load(right, type);
+  const Scalar value = loop.load(unsqueeze(left, 1), type);
+  return value * loop.load(right, type);
 }
 
 void ger_row(Lowering& lowering) {

@@ -91,7 +91,8 @@ void forward(Lowering& lowering, const Settings& s, const Tensor& input, const T
   Tensor added = *bias;
   for (size_t i = 0; i < s.spatial; ++i) added = unsqueeze(added, added.rank());
   Loop loop(lowering, output.sizes);
-  loop.store(output, loop.load(product) + loop.load(added, type));
+  const Scalar value = loop.load(product);
+  loop.store(output, value + loop.load(added, type));
   loop.map();
 }
 

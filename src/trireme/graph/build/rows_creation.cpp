@@ -70,15 +70,17 @@ void linspace_row(Lowering& lowering) {
   const Scalar step = (end - start) / static_cast<double>(*steps - 1);
   const Scalar index = loop.index(0);
   const Scalar from_end = cast(static_cast<double>(*steps - 1) - index, type);
-  loop.store(target, select(index < static_cast<double>(*steps / 2),
-                            start + cast(index, type) * step, end - from_end * step));
+  const Scalar first = start + cast(index, type) * step;
+  const Scalar second = end - from_end * step;
+  loop.store(target, select(index < static_cast<double>(*steps / 2), first, second));
   loop.map();
 }
 
 void eye_row(Lowering& lowering) {
   const Tensor& target = lowering.output(0);
   Loop loop(lowering, target.sizes);
-  loop.store(target, cast(loop.index(0) == loop.index(1), target.dtype));
+  const Scalar row = loop.index(0);
+  loop.store(target, cast(row == loop.index(1), target.dtype));
   loop.map();
 }
 
@@ -90,7 +92,8 @@ void triangle(Lowering& lowering, bool lower) {
   const auto diagonal = static_cast<double>(lowering.integer(1));
   Loop loop(lowering, target.sizes);
   const Scalar value = loop.load(lowering.tensor(0));
-  const Scalar distance = loop.index(rank - 1) - loop.index(rank - 2);
+  const Scalar row = loop.index(rank - 2);
+  const Scalar distance = loop.index(rank - 1) - row;
   loop.store(target,
              select(lower ? distance <= diagonal : distance >= diagonal, value, value.constant(0)));
   loop.map();

@@ -137,7 +137,8 @@ void index_add_row(Lowering& lowering) {
     updates = lowering.temporary(output.dtype, source.sizes);
     Loop loop(lowering, source.sizes);
     const DType type = compute_type(output.dtype);
-    loop.store(updates, loop.load(source, type) * filling(loop, lowering.number(4), type));
+    const Scalar value = loop.load(source, type);
+    loop.store(updates, value * filling(loop, lowering.number(4), type));
     loop.map();
   }
   update_indexed(lowering, ScatterOp::Add, updates, false);

@@ -298,7 +298,8 @@ void weighted_forward(Lowering& lowering, bool cubic) {
     Loop loop(lowering, sizes);
     std::optional<Scalar> sum;
     for (size_t i = 0; i < moved.size(); ++i) {
-      const Scalar term = loop.load(moved[i], type) * loop.load(placed(taps.weights[i], sizes, at));
+      const Scalar value = loop.load(moved[i], type);
+      const Scalar term = value * loop.load(placed(taps.weights[i], sizes, at));
       sum = sum ? *sum + term : term;
     }
     loop.store(target, *sum);
@@ -328,8 +329,8 @@ void weighted_backward(Lowering& lowering, bool cubic) {
     for (size_t i = 0; i < taps.positions.size(); ++i) {
       const Tensor updates = lowering.temporary(type, grad.sizes);
       Loop loop(lowering, grad.sizes);
-      loop.store(updates,
-                 loop.load(grad, type) * loop.load(placed(taps.weights[i], grad.sizes, at)));
+      const Scalar value = loop.load(grad, type);
+      loop.store(updates, value * loop.load(placed(taps.weights[i], grad.sizes, at)));
       loop.map();
       scatter(lowering, ScatterOp::Add, view, updates,
               {tap_index(taps.positions[i], made, axis.dim, grad.sizes)});

@@ -118,7 +118,7 @@ void draw_integers(Lowering& lowering, double from, double to) {
 
 // The default range: all that is not negative and exact.
 double default_end(DType dtype) {
-  require(dtype != DType::Int64, "the whole range of int64");
+  require(dtype != DType::Int64 && dtype != DType::Float64, "a range that a parameter lacks");
   return exact_limit(dtype) + (is_integral(dtype) ? 0 : 1);
 }
 
@@ -153,7 +153,8 @@ void native_dropout_row(Lowering& lowering) {
   const DType type = compute_type(input.dtype);
   // The scale has the input's precision.
   const Scalar scale = cast(loop.constant(keep == 0 ? 0.0 : 1.0 / keep, input.dtype), type);
-  loop.store(output, loop.load(input, type) * loop.load(mask, type) * scale);
+  const Scalar value = loop.load(input, type);
+  loop.store(output, value * loop.load(mask, type) * scale);
   loop.map();
 }
 

@@ -19,8 +19,9 @@ Tensor window_positions(Lowering& lowering, const Extent& taps, const Extent& wi
                         int64_t dilation, int64_t stride) {
   const Tensor positions = lowering.temporary(DType::Int64, {taps, windows});
   Loop loop(lowering, {taps, windows});
-  loop.store(positions, loop.index(0) * static_cast<double>(dilation) +
-                            loop.index(1) * static_cast<double>(stride));
+  const Scalar tap = loop.index(0) * static_cast<double>(dilation);
+  const Scalar window = loop.index(1) * static_cast<double>(stride);
+  loop.store(positions, tap + window);
   loop.map();
   return positions;
 }
