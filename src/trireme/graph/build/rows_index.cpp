@@ -88,12 +88,10 @@ void index_put_row(Lowering& lowering) {
 }
 
 void index_select_row(Lowering& lowering) {
-  const Tensor self = lowering.plain(lowering.tensor(0));
-  require(self.rank() > 0, "index_select of a scalar");
+  const Tensor self = with_dimension(lowering.plain(lowering.tensor(0)));
   const size_t dim = wrap_dim(lowering.integer(1), self.rank());
-  Tensor index = index_tensor(lowering, lowering.tensor(2));
-  if (index.rank() == 0) index = unsqueeze(index, 0);
-  const Tensor& output = lowering.output(0);
+  const Tensor index = with_dimension(index_tensor(lowering, lowering.tensor(2)));
+  const Tensor output = with_dimension(lowering.output(0));
   Tensor view = self;
   view.sizes = output.sizes;
   view.strides[dim] = 0;
@@ -107,11 +105,9 @@ void index_select_row(Lowering& lowering) {
 
 // index_add, index_copy, index_fill: `updates` lie along `dim` as the indices.
 void update_indexed(Lowering& lowering, ScatterOp op, const Tensor& updates, bool wraps) {
-  const Tensor& output = lowering.output(0);
-  require(output.rank() > 0, "indexing a scalar");
+  const Tensor output = with_dimension(lowering.output(0));
   const size_t dim = wrap_dim(lowering.integer(1), output.rank());
-  Tensor index = index_tensor(lowering, lowering.tensor(2));
-  if (index.rank() == 0) index = unsqueeze(index, 0);
+  const Tensor index = with_dimension(index_tensor(lowering, lowering.tensor(2)));
   Tensor view = output;
   view.sizes[dim] = index.sizes[0];
   view.strides[dim] = 0;
@@ -122,7 +118,7 @@ void update_indexed(Lowering& lowering, ScatterOp op, const Tensor& updates, boo
                         .wraps = wraps};
   require(updates.rank() <= view.rank(), "updates with more dimensions than the tensor");
   const Tensor values = expand(updates, view.sizes);
-  start_from(lowering, lowering.tensor(0), output);
+  start_from(lowering, lowering.tensor(0), lowering.output(0));
   scatter(lowering, op, view, values, {indexed});
 }
 
@@ -161,10 +157,10 @@ void index_fill_tensor_row(Lowering& lowering) {
 }
 
 void gather_row(Lowering& lowering) {
-  const Tensor self = lowering.plain(lowering.tensor(0));
-  const Tensor index = index_tensor(lowering, lowering.tensor(2));
-  const Tensor& output = lowering.output(0);
-  require(self.rank() > 0 && self.rank() == index.rank(), "gather of or by a scalar");
+  const Tensor self = with_dimension(lowering.plain(lowering.tensor(0)));
+  const Tensor index = with_dimension(index_tensor(lowering, lowering.tensor(2)));
+  const Tensor output = with_dimension(lowering.output(0));
+  require(self.rank() == index.rank(), "indices of other dimensions");
   const size_t dim = wrap_dim(lowering.integer(1), self.rank());
   Tensor view = self;
   view.sizes = index.sizes;

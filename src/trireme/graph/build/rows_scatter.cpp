@@ -7,6 +7,7 @@
 #include "trireme/graph/build/loop.h"
 #include "trireme/graph/build/moves.h"
 #include "trireme/graph/build/op_table.h"
+#include "trireme/graph/build/shape_views.h"
 
 namespace trireme::graph {
 namespace {
@@ -18,9 +19,9 @@ struct Place {
 };
 
 Place place_of(Lowering& lowering) {
-  const Tensor& output = lowering.output(0);
-  const Tensor index = index_tensor(lowering, lowering.tensor(2));
-  require(output.rank() > 0 && output.rank() == index.rank(), "scatter of or by a scalar");
+  const Tensor output = with_dimension(lowering.output(0));
+  const Tensor index = with_dimension(index_tensor(lowering, lowering.tensor(2)));
+  require(output.rank() == index.rank(), "indices of other dimensions");
   const size_t dim = wrap_dim(lowering.integer(1), output.rank());
   Tensor view = output;
   view.sizes = index.sizes;
@@ -31,8 +32,8 @@ Place place_of(Lowering& lowering) {
 
 // As much of src as there are indices.
 Tensor source_at(const Tensor& source, const Extents& sizes) {
-  require(source.rank() == sizes.size() && !source.host, "a source of other dimensions");
-  Tensor result = source;
+  Tensor result = with_dimension(source);
+  require(result.rank() == sizes.size() && !source.host, "a source of other dimensions");
   result.sizes = sizes;
   return result;
 }
@@ -109,7 +110,8 @@ void put_identity(Lowering& lowering, ScatterOp op, const Place& place) {
 void divide_by_counts(Lowering& lowering, const Place& place, bool include_self) {
   const Tensor& output = lowering.output(0);
   const DType counts_type = is_integral(output.dtype) ? DType::Int64 : compute_type(output.dtype);
-  const Tensor counts = lowering.temporary(counts_type, output.sizes);
+  const Tensor made = lowering.temporary(counts_type, output.sizes);
+  const Tensor counts = with_dimension(made);
   fill(lowering, counts, include_self ? 1 : 0);
   const Tensor one = lowering.temporary(counts_type, {});
   fill(lowering, one, 1);
@@ -122,7 +124,7 @@ void divide_by_counts(Lowering& lowering, const Place& place, bool include_self)
   scatter(lowering, ScatterOp::Add, counted.view, expand(one, counted.view.sizes),
           {counted.indexed});
   Loop loop(lowering, output.sizes);
-  const Scalar count = loop.load(counts);
+  const Scalar count = loop.load(made);
   const Scalar divisor = select(count < 1, count.constant(1), count);
   const Scalar sum = loop.load(output, counts_type);
   loop.store(output,

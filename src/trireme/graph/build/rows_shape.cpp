@@ -164,6 +164,21 @@ void channel_shuffle_row(Lowering& lowering) {
        split_dim(lowering.output(0), 1, *each, groups));
 }
 
+// A number of quarter turns from the first dimension towards the second.
+void rot90_row(Lowering& lowering) {
+  const Tensor& self = lowering.tensor(0);
+  const std::vector<int64_t> dims = lowering.integers(2);
+  require(dims.size() == 2 && self.rank() >= 2, "a turn in other than a plane");
+  const size_t first = wrap_dim(dims[0], self.rank());
+  const size_t second = wrap_dim(dims[1], self.rank());
+  const int64_t turns = ((lowering.integer(1) % 4) + 4) % 4;
+  Tensor source = self;
+  if (turns == 1 || turns == 2) source = flip(source, second);
+  if (turns == 2 || turns == 3) source = flip(source, first);
+  if (turns == 1 || turns == 3) source = transpose(source, first, second);
+  copy(lowering, source, lowering.output(0));
+}
+
 }  // namespace
 
 void add_shape_rows(OpTable& table) {
@@ -172,6 +187,7 @@ void add_shape_rows(OpTable& table) {
   table.add({"flip", "flip.out"}, flip_row);
   table.add({"roll", "roll.out"}, roll_row);
   table.add({"repeat", "repeat.out"}, repeat_row);
+  table.add({"rot90", "rot90.out"}, rot90_row);
   table.add({"pixel_shuffle", "pixel_shuffle.out"}, pixel_shuffle_row);
   table.add({"pixel_unshuffle", "pixel_unshuffle.out"}, pixel_unshuffle_row);
   table.add({"channel_shuffle", "channel_shuffle.out", "native_channel_shuffle"},

@@ -7,13 +7,10 @@
 #include "trireme/graph/build/loop.h"
 #include "trireme/graph/build/moves.h"
 #include "trireme/graph/build/op_table.h"
+#include "trireme/graph/build/shape_views.h"
 
 namespace trireme::graph {
 namespace {
-
-Tensor with_dimension(const Tensor& tensor) {
-  return tensor.rank() == 0 ? unsqueeze(tensor, 0) : tensor;
-}
 
 // Sorts `self` into the values (none: they are dropped) and indices.
 void sort_into(Lowering& lowering, const Tensor& self, Sort sort, const Tensor* values,
@@ -57,7 +54,6 @@ void argsort_stable_row(Lowering& lowering) {
 // Sorted whether or not it is asked for: an order of the program's choice is one, too.
 void topk_row(Lowering& lowering) {
   const Tensor& self = lowering.tensor(0);
-  require(self.rank() > 0, "topk of a scalar");
   sort_into(lowering, self,
             {.dim = static_cast<uint32_t>(wrap_dim(lowering.integer(2), self.rank())),
              .descending = lowering.flag(3),

@@ -108,6 +108,8 @@ void narrow_copy_row(Lowering& lowering) {
   const Tensor self = source_of(lowering);
   const Tensor& output = lowering.output(0);
   require(self.rank() > 0, "a piece of a scalar");
+  // ATen's CPU kernel writes others as if they were.
+  require(is_contiguous(output), "narrow_copy into a tensor that is not contiguous");
   const size_t dim = wrap_dim(lowering.integer(1), self.rank());
   copy(lowering, narrow(self, dim, slice_start(lowering, 2, self.sizes[dim]), output.sizes[dim]),
        output);

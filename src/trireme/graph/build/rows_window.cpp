@@ -126,9 +126,9 @@ void col2im_row(Lowering& lowering) {
 
 // The gradients of all windows that an element is in, added.
 void unfold_backward_row(Lowering& lowering) {
-  const Tensor& grad = lowering.tensor(0);
-  const Tensor& output = lowering.output(0);
-  require(output.rank() > 0, "windows of a scalar");
+  Tensor grad = lowering.tensor(0);
+  if (lowering.output(0).rank() == 0) grad = unsqueeze(grad, 0);  // its windows: one
+  const Tensor output = with_dimension(lowering.output(0));
   const size_t dim = wrap_dim(lowering.integer(2), output.rank());
   const Extent& size = lowering.extent(3);
   const int64_t step = lowering.integer(4);

@@ -94,6 +94,10 @@ Tensor as_real(const Tensor& tensor) {
   return result;
 }
 
+Tensor with_dimension(const Tensor& tensor) {
+  return tensor.rank() == 0 ? unsqueeze(tensor, 0) : tensor;
+}
+
 bool same_elements(const Tensor& left, const Tensor& right) {
   return left.storage != kNoStorage && left.storage == right.storage && left.dtype == right.dtype &&
          left.conj == right.conj && left.neg == right.neg && left.sizes == right.sizes &&

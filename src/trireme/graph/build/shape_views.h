@@ -28,6 +28,8 @@ Tensor unfold(const Tensor& tensor, size_t dim, const Extent& size, const Extent
 Tensor placed(const Tensor& tensor, const Extents& space, std::span<const size_t> at);
 // A complex tensor as pairs of reals.
 Tensor as_real(const Tensor& tensor);
+// A scalar as a vector of one element; others as they are.
+Tensor with_dimension(const Tensor& tensor);
 // Whether two tensors are one: the same elements of one storage, in the same order.
 bool same_elements(const Tensor& left, const Tensor& right);
 
