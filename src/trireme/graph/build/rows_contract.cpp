@@ -42,10 +42,12 @@ Factors factors(Lowering& lowering, const Tensor& left, std::span<const size_t> 
   };
   fits(left, left_at);
   fits(right, right_at);
-  return {.left = placed(lowering.plain(left), space, left_at),
-          .right = placed(lowering.plain(right), space, right_at),
-          .space = std::move(space),
-          .parallel = parallel};
+  Factors made{.left = placed(lowering.plain(left), space, left_at),
+               .right = placed(lowering.plain(right), space, right_at),
+               .space = {},
+               .parallel = parallel};
+  made.space = std::move(space);
+  return made;
 }
 
 // The target, of the result's sizes, becomes the sum of products.

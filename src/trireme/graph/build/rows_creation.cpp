@@ -69,10 +69,12 @@ void linspace_row(Lowering& lowering) {
   const Scalar end = filling(loop, lowering.number(1), type);
   const Scalar step = (end - start) / static_cast<double>(*steps - 1);
   const Scalar index = loop.index(0);
+  const int64_t half = *steps / 2;
+  const auto middle = static_cast<double>(half);
   const Scalar from_end = cast(static_cast<double>(*steps - 1) - index, type);
   const Scalar first = start + cast(index, type) * step;
   const Scalar second = end - from_end * step;
-  loop.store(target, select(index < static_cast<double>(*steps / 2), first, second));
+  loop.store(target, select(index < middle, first, second));
   loop.map();
 }
 

@@ -106,7 +106,7 @@ std::optional<int64_t> repetition(const Axis& axis, bool exact) {
 }
 
 Tensor nearest_positions(Lowering& lowering, const Axis& axis, bool exact) {
-  const Tensor positions = lowering.temporary(DType::Int64, {axis.to});
+  Tensor positions = lowering.temporary(DType::Int64, {axis.to});
   Loop loop(lowering, {axis.to});
   const auto scale = static_cast<double>(ratio<float>(axis));
   const Scalar index = loop.index(0);

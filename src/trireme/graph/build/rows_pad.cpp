@@ -50,7 +50,7 @@ Tensor source_positions(Lowering& lowering, Border border, const Extent& padded,
                         const Extent& size) {
   const auto known = size.constant();
   if (!known) decline("padding of a size that varies");
-  const Tensor positions = lowering.temporary(DType::Int64, {padded});
+  Tensor positions = lowering.temporary(DType::Int64, {padded});
   Loop loop(lowering, {padded});
   const auto last = static_cast<double>(*known - 1);
   Scalar position = loop.index(0) - static_cast<double>(before);

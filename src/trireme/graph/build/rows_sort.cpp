@@ -25,30 +25,33 @@ void sort_into(Lowering& lowering, const Tensor& self, Sort sort, const Tensor* 
   if (values != nullptr) finish(lowering, made_values, *values);
 }
 
-// ATen's CPU kernels sort stably whether or not they are asked to.
-Sort sort_along(Lowering& lowering, size_t dim, size_t descending) {
+Sort sort_along(Lowering& lowering, size_t dim, size_t descending, bool stable) {
   return {.dim = static_cast<uint32_t>(wrap_dim(lowering.integer(dim), lowering.tensor(0).rank())),
           .descending = lowering.flag(descending),
-          .stable = true,
+          .stable = stable,
           .take = std::nullopt};
 }
 
+bool asked_stable(Lowering& lowering) { return lowering.given(1) && lowering.flag(1); }
+
 void sort_row(Lowering& lowering) {
-  sort_into(lowering, lowering.tensor(0), sort_along(lowering, 1, 2), &lowering.output(0),
+  sort_into(lowering, lowering.tensor(0), sort_along(lowering, 1, 2, false), &lowering.output(0),
             lowering.output(1));
 }
 
 void sort_stable_row(Lowering& lowering) {
-  sort_into(lowering, lowering.tensor(0), sort_along(lowering, 2, 3), &lowering.output(0),
-            lowering.output(1));
+  sort_into(lowering, lowering.tensor(0), sort_along(lowering, 2, 3, asked_stable(lowering)),
+            &lowering.output(0), lowering.output(1));
 }
 
 void argsort_row(Lowering& lowering) {
-  sort_into(lowering, lowering.tensor(0), sort_along(lowering, 1, 2), nullptr, lowering.output(0));
+  sort_into(lowering, lowering.tensor(0), sort_along(lowering, 1, 2, false), nullptr,
+            lowering.output(0));
 }
 
 void argsort_stable_row(Lowering& lowering) {
-  sort_into(lowering, lowering.tensor(0), sort_along(lowering, 2, 3), nullptr, lowering.output(0));
+  sort_into(lowering, lowering.tensor(0), sort_along(lowering, 2, 3, asked_stable(lowering)),
+            nullptr, lowering.output(0));
 }
 
 // Sorted whether or not it is asked for: an order of the program's choice is one, too.

@@ -17,7 +17,7 @@ namespace {
 // stride.
 Tensor window_positions(Lowering& lowering, const Extent& taps, const Extent& windows,
                         int64_t dilation, int64_t stride) {
-  const Tensor positions = lowering.temporary(DType::Int64, {taps, windows});
+  Tensor positions = lowering.temporary(DType::Int64, {taps, windows});
   Loop loop(lowering, {taps, windows});
   const Scalar tap = loop.index(0) * static_cast<double>(dilation);
   const Scalar window = loop.index(1) * static_cast<double>(stride);
