@@ -122,8 +122,8 @@ void add_creation_rows(OpTable& table) {
   table.add({"new_full", "new_full.out"}, fill_row<2>);
   table.add({"fill.Tensor", "fill_.Tensor", "fill.Tensor_out"}, fill_tensor_row);
   table.add({"arange", "arange.out"}, arange_end_row);
-  table.add({"arange.start"}, arange_start_row);
-  table.add({"arange.start_step", "arange.start_out"}, arange_step_row);
+  table.add({"arange.start", "range", "range.out_"}, arange_start_row);
+  table.add({"arange.start_step", "arange.start_out", "range.step", "range.out"}, arange_step_row);
   table.add({"linspace", "linspace.out"}, linspace_row);
   table.add({"eye", "eye.m", "eye.out", "eye.m_out"}, eye_row);
   table.add({"tril", "tril_", "tril.out"}, tril_row);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // scatter and its reductions, along one dimension.
+#include <array>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -132,7 +133,8 @@ void divide_by_counts(Lowering& lowering, const Place& place, bool include_self)
   loop.map();
 }
 
-void scatter_reduce_two_row(Lowering& lowering) {
+// scatter_reduce and index_reduce: their arguments have the same positions.
+void reduce_at(Lowering& lowering, const Place& place, const Tensor& source) {
   const bool mean = lowering.text(4) == "mean";
   const ScatterOp op = mean ? ScatterOp::Add : op_named(lowering.text(4));
   const bool include_self = !lowering.given(5) || lowering.flag(5);
@@ -140,12 +142,32 @@ void scatter_reduce_two_row(Lowering& lowering) {
   require(output.dtype != DType::Bool, "scatter_reduce of bool");
   require(!mean || !is_complex(output.dtype), "scatter_reduce mean of complex numbers");
   require(!output.conj && !output.neg, "scatter_reduce into conjugates or negatives");
-  const Place place = place_of(lowering);
-  const Tensor source = source_at(lowering.tensor(3), place.view.sizes);
   start_from(lowering, lowering.tensor(0), output);
   if (!include_self) put_identity(lowering, op, place);
   scatter(lowering, op, place.view, source, {place.indexed});
   if (mean) divide_by_counts(lowering, place, include_self);
+}
+
+void scatter_reduce_two_row(Lowering& lowering) {
+  const Place place = place_of(lowering);
+  reduce_at(lowering, place, source_at(lowering.tensor(3), place.view.sizes));
+}
+
+// The index is a vector: it moves whole slices of the source.
+void index_reduce_row(Lowering& lowering) {
+  const Tensor output = with_dimension(lowering.output(0));
+  const Tensor source = with_dimension(lowering.tensor(3));
+  const Tensor index = with_dimension(index_tensor(lowering, lowering.tensor(2)));
+  require(source.rank() == output.rank() && index.rank() == 1, "indices of other dimensions");
+  const size_t dim = wrap_dim(lowering.integer(1), output.rank());
+  Place place{.view = output, .indexed = {}};
+  place.view.sizes = source.sizes;
+  place.view.strides[dim] = 0;
+  const std::array<size_t, 1> at = {dim};
+  place.indexed = {.index = placed(index, source.sizes, at),
+                   .stride = output.strides[dim],
+                   .bound = output.sizes[dim]};
+  reduce_at(lowering, place, source);
 }
 
 }  // namespace
@@ -159,6 +181,7 @@ void add_scatter_rows(OpTable& table) {
   table.add({"scatter_add", "scatter_add_", "scatter_add.out"}, scatter_add_row);
   table.add({"scatter_reduce.two", "scatter_reduce_.two", "scatter_reduce.two_out"},
             scatter_reduce_two_row);
+  table.add({"index_reduce", "index_reduce_", "index_reduce.out"}, index_reduce_row);
 }
 
 }  // namespace trireme::graph

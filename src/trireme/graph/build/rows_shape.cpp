@@ -42,6 +42,24 @@ void stack_row(Lowering& lowering) {
   }
 }
 
+// Matrices one after another along the diagonal; vectors are rows.
+void block_diag_row(Lowering& lowering) {
+  const Tensor& output = lowering.output(0);
+  require(output.rank() == 2, "blocks of other than matrices");
+  fill(lowering, output, 0);
+  Extent row = 0;
+  Extent column = 0;
+  for (Tensor block : lowering.tensors(0)) {
+    require(block.rank() <= 2, "blocks of other than matrices");
+    if (block.host) block = lowering.plain(block);
+    while (block.rank() < 2) block = unsqueeze(block, 0);
+    const Tensor rows = narrow(output, 0, row, block.sizes[0]);
+    copy(lowering, block, narrow(rows, 1, column, block.sizes[1]));
+    row += block.sizes[0];
+    column += block.sizes[1];
+  }
+}
+
 void flip_row(Lowering& lowering) {
   Tensor source = lowering.tensor(0);
   if (!source.host && source.rank() > 0) {
@@ -184,6 +202,7 @@ void rot90_row(Lowering& lowering) {
 void add_shape_rows(OpTable& table) {
   table.add({"cat", "cat.out", "concat", "concat.out"}, cat_row);
   table.add({"stack", "stack.out", "_stack", "_stack.out"}, stack_row);
+  table.add({"block_diag", "block_diag.out"}, block_diag_row);
   table.add({"flip", "flip.out"}, flip_row);
   table.add({"roll", "roll.out"}, roll_row);
   table.add({"repeat", "repeat.out"}, repeat_row);

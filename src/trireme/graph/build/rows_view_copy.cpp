@@ -210,8 +210,8 @@ void diag_embed_row(Lowering& lowering) {
 
 void add_view_copy_rows(OpTable& table) {
   table.add({"view_copy", "view_copy.out", "_unsafe_view", "_unsafe_view.out", "_reshape_copy",
-             "_reshape_copy.out", "_reshape_alias_copy", "_reshape_alias_copy.out", "squeeze_copy",
-             "squeeze_copy.out", "squeeze_copy.dim", "squeeze_copy.dim_out", "squeeze_copy.dims",
+             "_reshape_alias_copy", "_reshape_alias_copy.out", "squeeze_copy", "squeeze_copy.out",
+             "squeeze_copy.dim", "squeeze_copy.dim_out", "squeeze_copy.dims",
              "squeeze_copy.dims_out", "unsqueeze_copy", "unsqueeze_copy.out"},
             reshape_copy_row);
   table.add({"expand_copy", "expand_copy.out"}, expand_copy_row);
