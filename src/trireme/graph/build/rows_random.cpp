@@ -151,8 +151,11 @@ void native_dropout_row(Lowering& lowering) {
   draw(lowering, Distribution::Bernoulli, {keep}, mask);
   Loop loop(lowering, output.sizes);
   const DType type = compute_type(input.dtype);
-  // The scale has the input's precision.
-  const Scalar scale = cast(loop.constant(keep == 0 ? 0.0 : 1.0 / keep, input.dtype), type);
+  // The scale has the input's precision where the kernel is one pass, else the compute type's.
+  const double factor = keep == 0 ? 0.0 : 1.0 / keep;
+  const bool one_pass = is_contiguous(input) && is_contiguous(mask);
+  const Scalar scale =
+      one_pass ? cast(loop.constant(factor, input.dtype), type) : loop.constant(factor, type);
   const Scalar value = loop.load(input, type);
   loop.store(output, value * loop.load(mask, type) * scale);
   loop.map();
