@@ -46,7 +46,9 @@ void add_optimizer_rows(OpTable& table);
 void add_reduction_rows(OpTable& table);
 void add_softmax_rows(OpTable& table);
 void add_norm_rows(OpTable& table);
+void add_batch_norm_rows(OpTable& table);  // by add_norm_rows
 void add_loss_rows(OpTable& table);
+void add_nll_loss_rows(OpTable& table);  // by add_loss_rows
 void add_copy_rows(OpTable& table);
 void add_creation_rows(OpTable& table);
 void add_index_rows(OpTable& table);
