@@ -189,10 +189,10 @@ void logit_backward(Lowering& lowering) {
   const Scalar inside = grad / (x * one_minus(x));
   if (p.given(2) && lowering.fixed(lowering.number(2)) >= 0) {
     const Scalar low = p[2];
-    return p.finish(select((x < low) | (x > one_minus(low)), p.constant(0), inside));
+    return p.finish(select((x >= low) & (x <= one_minus(low)), inside, p.constant(0)));
   }
   const Scalar nan = p.constant(std::numeric_limits<double>::quiet_NaN());
-  p.finish(select((x < 0.0) | (x > 1.0), nan, inside));
+  p.finish(select((x >= 0.0) & (x <= 1.0), inside, nan));
 }
 
 }  // namespace
