@@ -78,8 +78,12 @@ struct GuardImpl final : c10::impl::DeviceGuardImplInterface {
   void block(void* /*event*/, const c10::Stream& /*stream*/) const override {}
   bool queryEvent(void* event) const override {
     record::recorder().hooks().ensure_running();
-    return event == nullptr ||
-           record::recorder().queue().executed() >= event_state(event)->number.load();
+    if (event == nullptr) return true;
+    record::CallQueue& queue = record::recorder().queue();
+    const uint64_t number = event_state(event)->number.load();
+    if (queue.executed() >= number) return true;
+    queue.demand(number);  // a program may ask until it is true
+    return false;
   }
   void synchronizeEvent(void* event) const override {
     // Throws in a forked child, where nothing will pass the event.

@@ -54,6 +54,29 @@ std::map<std::string, uint64_t> counters() {
   };
 }
 
+// By op: how many calls agreed, differed, were opaque; the first difference; why opaque.
+using Verified = std::tuple<uint64_t, uint64_t, uint64_t, std::string, std::string>;
+std::map<std::string, Verified> verification() {
+  std::map<std::string, Verified> result;
+  for (auto& [op, seen] : run::verification_report()) {
+    result[op] = {seen.agreed, seen.differed, seen.opaque, seen.difference, seen.opaque_for};
+  }
+  return result;
+}
+
+std::map<std::string, uint64_t> segments() {
+  const run::SegmentCounters counters = run::segment_counters();
+  return {{"segments", counters.segments},
+          {"followed", counters.followed},
+          {"diverged", counters.diverged},
+          {"calls_followed", counters.calls_followed},
+          {"cuts_interval", counters.cuts[0]},
+          {"cuts_demand", counters.cuts[1]},
+          {"cuts_step", counters.cuts[2]},
+          {"cuts_foreign", counters.cuts[3]},
+          {"cuts_full", counters.cuts[4]}};
+}
+
 std::optional<std::string> shutdown(bool abandon) {
   std::optional<std::string> unseen;
   {
@@ -88,6 +111,8 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
         [](std::optional<size_t> bytes) { run::HostAllocator::instance().set_limit(bytes); });
   m.def("memory_limit", [] { return run::HostAllocator::instance().limit(); });
   m.def("default_generator", [] { return device::default_generator(); });
+  m.def("verification", &verification);
+  m.def("segments", &segments);
   m.def("counters", &counters);
   m.def("prepare_thread", &device::prepare_thread,
         "Sets what PyTorch keeps for each thread as the device has it.");

@@ -47,6 +47,7 @@ struct Call {
   };
 
   Kind kind = Kind::Op;
+  bool cut = false;  // the program has waited for a value since the item before: a segment ends
   Phase phase = Phase::Neither;
   SiteId site = kUnknownSite;
   int threads = 1;      // at::get_num_threads() of the program

@@ -4,6 +4,7 @@
 
 #include <ATen/core/ivalue.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -51,6 +52,20 @@ struct ArgUpdate {
   size_t nbytes = 0;
 };
 
+// How many others hold on to a form; a copy of a form is held by none.
+class PinCount {
+ public:
+  PinCount() = default;
+  PinCount(const PinCount& /*other*/) {}
+  PinCount& operator=(const PinCount& /*other*/) { return *this; }
+  void add() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void drop() { count_.fetch_sub(1, std::memory_order_release); }
+  bool any() const { return count_.load(std::memory_order_acquire) != 0; }
+
+ private:
+  std::atomic<uint32_t> count_{0};
+};
+
 struct CallForm {
   const OpInfo* op = nullptr;
   std::vector<uint64_t> words;  // the signature
@@ -70,6 +85,7 @@ struct CallForm {
   std::vector<ArgUpdate> updates;
 
   uint64_t hits = 0;  // guarded by the recorder's lock
+  mutable PinCount pins;  // it is not freed while any is left
 };
 
 // The type of a list argument's items.

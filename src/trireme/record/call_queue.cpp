@@ -42,7 +42,9 @@ CallQueue::CallQueue(size_t capacity)
 
 void CallQueue::append() {
   const uint64_t number = next_number();
-  ring_[number & mask_].number = number;
+  Call& call = ring_[number & mask_];
+  call.number = number;
+  call.cut = cut_next_.load(std::memory_order_relaxed) && cut_next_.exchange(false);
   // Between this store and the look at executor_sleeps_ there must be a full fence, as on the
   // executor's side: one of the two sees the other. That fence would wait for the cache line that
   // the executor polls, on every call; so the executor, which sleeps rarely, fences for both.
@@ -92,6 +94,38 @@ Call* CallQueue::front() {
   return &ring_[number & mask_];
 }
 
+Call* CallQueue::peek(uint64_t ahead) {
+  const uint64_t number = executed_.load(std::memory_order_relaxed) + 1 + ahead;
+  if (number <= known_appended_) return &ring_[number & mask_];
+  for (int spin = 0; spin < kSpins; ++spin) {
+    known_appended_ = appended_.load(std::memory_order_acquire);
+    if (number <= known_appended_) return &ring_[number & mask_];
+    if (must_run(number)) return nullptr;
+    relax();
+  }
+  std::unique_lock lock(mutex_);
+  while (true) {
+    executor_sleeps_.store(true, std::memory_order_seq_cst);
+    if (asymmetric_) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    if (arrived(number)) break;
+    if (stopping_.load(std::memory_order_relaxed) || must_run(number)) {
+      executor_sleeps_.store(false, std::memory_order_relaxed);
+      return nullptr;
+    }
+    executor_wakes_.wait(lock);
+  }
+  executor_sleeps_.store(false, std::memory_order_relaxed);
+  return &ring_[number & mask_];
+}
+
+void CallQueue::demand(uint64_t number) {
+  uint64_t known = demanded_.load(std::memory_order_relaxed);
+  while (known < number &&
+         !demanded_.compare_exchange_weak(known, number, std::memory_order_seq_cst)) {
+  }
+  if (executor_sleeps_.load(std::memory_order_seq_cst)) wake_executor();
+}
+
 void CallQueue::pop() {
   const uint64_t number = executed_.load(std::memory_order_relaxed) + 1;
   executed_.store(number, std::memory_order_seq_cst);
@@ -111,6 +145,7 @@ void CallQueue::stop() {
 void CallQueue::wait(uint64_t number, bool interruptible) {
   if (has_executed(number)) return;
   waits_.fetch_add(1, std::memory_order_relaxed);
+  demand(number);
   for (int spin = 0; spin < kSpins; ++spin) {
     if (has_executed(number)) return;
     relax();

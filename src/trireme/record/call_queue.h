@@ -43,6 +43,8 @@ class CallQueue {
   Call& next() { return ring_[next_number() & mask_]; }
   // Publishes the slot.
   void append();
+  // The item that is appended next begins a segment: the program has waited for a value. Any thread.
+  void cut_next() { cut_next_.store(true, std::memory_order_relaxed); }
 
   // --- any thread ---
   uint64_t appended() const { return appended_.load(std::memory_order_acquire); }
@@ -64,6 +66,9 @@ class CallQueue {
   bool surely_executed(uint64_t number) const {
     return number <= known_executed_.load(std::memory_order_acquire);
   }
+  // Tells the executor that the program will not go on before the call has run: it must not hold
+  // calls back to see what follows. Part of `wait`.
+  void demand(uint64_t number);
   // Waits until half of the queue is free, if it is full.
   void wait_for_space(bool interruptible = true);
   void set_wait_hooks(WaitHooks hooks) { hooks_ = hooks; }
@@ -74,6 +79,10 @@ class CallQueue {
   // The next call, or null when `stop` was called and nothing is left. Blocks while the queue is
   // empty.
   Call* front();
+  // The call `ahead` places behind the front (0: the front itself), for an executor that holds
+  // calls back. Blocks until it is there or, giving null, until the program waits for a call before
+  // it, or `stop` was called.
+  Call* peek(uint64_t ahead);
   // The call from `front` has run.
   void pop();
   // Makes `front` return null once the queue is empty; until `restart`.
@@ -82,6 +91,14 @@ class CallQueue {
 
  private:
   void wake_executor();
+  // Whether there is a call number `number`, or nothing to hold back for.
+  bool arrived(uint64_t number) const {
+    return appended_.load(std::memory_order_seq_cst) >= number;
+  }
+  bool must_run(uint64_t number) const {
+    return demanded_.load(std::memory_order_seq_cst) > executed_.load(std::memory_order_relaxed) &&
+           appended_.load(std::memory_order_seq_cst) < number;
+  }
 
   std::vector<Call> ring_;
   uint64_t mask_;
@@ -93,6 +110,8 @@ class CallQueue {
   uint64_t known_appended_ = 0;  // the executor's: at least so many are there
   alignas(64) std::atomic<bool> executor_sleeps_{false};
   std::atomic<uint64_t> wake_at_{UINT64_MAX};  // smallest number that a sleeping thread waits for
+  std::atomic<uint64_t> demanded_{0};          // largest number that a thread has waited for
+  std::atomic<bool> cut_next_{false};
   std::atomic<uint64_t> waits_{0};
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;

@@ -41,7 +41,11 @@ CallForm* FormCache::insert(std::unique_ptr<CallForm> form, uint64_t next_call) 
 }
 
 void FormCache::release_retired(uint64_t executed) {
-  std::erase_if(retired_, [&](const Retired& item) { return item.next_call <= executed; });
+  for (Retired& item : retired_) {
+    if (item.next_call > executed) continue;
+    std::erase_if(item.forms, [](const auto& form) { return !form || !form->pins.any(); });
+  }
+  std::erase_if(retired_, [](const Retired& item) { return item.forms.empty(); });
 }
 
 }  // namespace trireme::record

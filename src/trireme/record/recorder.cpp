@@ -335,7 +335,8 @@ void Recorder::release(VirtualStorage* storage) noexcept {
   // asked for only where much memory hangs on it.
   const uint64_t last_use = storage->last_use.load(std::memory_order_relaxed);
   const bool much = storage->nbytes.load(std::memory_order_relaxed) >= kMuch;
-  if (!alive() || queue_.surely_executed(last_use) || (much && queue_.has_executed(last_use))) {
+  const bool ran = queue_.surely_executed(last_use) || (much && queue_.has_executed(last_use));
+  if (!alive() || (ran && !queue_releases_.load(std::memory_order_relaxed))) {
     delete storage;
     return;
   }
@@ -374,18 +375,21 @@ uint64_t Recorder::append_task(std::function<void()> task, c10::ArrayRef<Virtual
 
 void Recorder::synchronize() {
   hooks_.ensure_running();
+  queue_.cut_next();
   queue_.wait(queue_.appended());
   warnings_.issue();
   if (const auto error = unreported_error()) raise(*error);
 }
 
 void Recorder::wait_for_data(VirtualStorage& storage) {
+  queue_.cut_next();
   queue_.wait(storage.last_write.load(std::memory_order_relaxed));
   warnings_.issue();
   if (storage.error) raise(*storage.error);
 }
 
 void Recorder::wait_for_use(VirtualStorage& storage) {
+  queue_.cut_next();
   queue_.wait(storage.last_use.load(std::memory_order_relaxed));
   warnings_.issue();
 }

@@ -124,6 +124,9 @@ class Recorder {
   // forked child) a dropped storage is freed at once.
   void set_alive(bool alive) { alive_.store(alive, std::memory_order_release); }
   bool alive() const { return alive_.load(std::memory_order_acquire); }
+  // The executor is to see each release in the stream's order, though nothing pending names the
+  // storage: it follows segments, of which deaths are a part.
+  void queue_releases(bool all) { queue_releases_.store(all, std::memory_order_relaxed); }
   const AddressSpace& addresses() const { return addresses_; }
   // A new address for a storage that has grown to `nbytes`.
   void* take_address(size_t nbytes) { return addresses_.take(nbytes); }
@@ -166,6 +169,7 @@ class Recorder {
   std::atomic<uint64_t> next_storage_{1};
   AddressSpace addresses_;
   std::atomic<bool> alive_{false};
+  std::atomic<bool> queue_releases_{false};
 
   KernelWarnings warnings_;
   std::mutex error_mutex_;

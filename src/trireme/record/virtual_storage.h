@@ -38,6 +38,9 @@ struct VirtualStorage {
   c10::Storage memory;  // CPU memory; null until first needed
   at::Tensor shadow;    // last CPU tensor made over `memory`, kept for the next call
   std::shared_ptr<const CallError> error;  // set when the call that should have written it failed
+  // Its number in the segment log that the executor fills, which has this stamp. The executor's.
+  uint64_t log_stamp = 0;
+  uint32_t log_id = 0;
 };
 
 // The deleter of the DataPtrs that own a VirtualStorage: the program has dropped the storage.

@@ -9,17 +9,25 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "trireme/base/env.h"
+#include "trireme/base/errors.h"
 #include "trireme/record/openmp_team.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/alloc/host_allocator.h"
 #include "trireme/run/reference_executor.h"
+#include "trireme/run/segment/held_calls.h"
+#include "trireme/run/segment/interpreted_program.h"
+#include "trireme/run/segment/segment_runner.h"
+#include "trireme/run/verify/verifier.h"
 
 namespace trireme::run {
 namespace {
@@ -65,6 +73,15 @@ class Executor {
     running_.store(false);
   }
 
+  std::map<std::string, OpVerification> verified() const {
+    return verifier_ ? verifier_->report() : std::map<std::string, OpVerification>();
+  }
+
+  SegmentCounters segments() {
+    const std::lock_guard lock(counters_mutex_);
+    return counters_;
+  }
+
   bool forked() const { return forked_.load(std::memory_order_relaxed); }
 
   // Runs what is pending: a lock that a kernel holds (of a static's initialisation, of a library)
@@ -72,8 +89,9 @@ class Executor {
   // fork().
   void before_fork() {
     if (!running_.load()) return;
-    const record::CallQueue& queue = record::recorder().queue();
+    record::CallQueue& queue = record::recorder().queue();
     const uint64_t last = queue.appended();
+    queue.demand(last);
     while (queue.executed() < last) std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
 
@@ -109,20 +127,84 @@ class Executor {
     const at::AutoDispatchBelowADInplaceOrView below;
     CallWarnings warnings;
     const c10::WarningUtils::WarningHandlerGuard handler(&warnings);
+    if (verifier_) {
+      run_verified(warnings);
+    } else if (base::env_string("TRIREME_COMPILE") == "interpret") {
+      run_followed(warnings);
+    } else {
+      run_each(warnings);
+    }
+  }
+
+  void run_each(CallWarnings& warnings) {
     ReferenceExecutor executor;
     record::CallQueue& queue = record::recorder().queue();
     while (record::Call* call = queue.front()) {
-      const bool runs = !abandon_.load(std::memory_order_relaxed) || call->completion != nullptr ||
-                        call->kind != record::Call::Kind::Op;
-      if (runs) executor.run(*call);
-      warnings.hand_over(*call);
+      run(*call, executor, warnings);
       call->clear();
       queue.pop();
     }
   }
 
+  void run_followed(CallWarnings& warnings) {
+    ReferenceExecutor executor;
+    record::recorder().queue_releases(true);
+    ProgramMaker maker(make_interpreted_program);
+    SegmentRunner runner(record::recorder().queue(), maker,
+                         static_cast<size_t>(base::env_int("TRIREME_INTERVAL", 64)),
+                         [&](record::Call& call) { run(call, executor, warnings); });
+    while (runner.step()) {
+      const std::lock_guard lock(counters_mutex_);
+      counters_ = runner.counters();
+    }
+  }
+
+  void run(record::Call& call, ReferenceExecutor& executor, CallWarnings& warnings) {
+    const bool runs = !abandon_.load(std::memory_order_relaxed) || call.completion != nullptr ||
+                      call.kind != record::Call::Kind::Op;
+    if (runs) executor.run(call);
+    warnings.hand_over(call);
+  }
+
+  void run_verified(CallWarnings& warnings) {
+    ReferenceExecutor executor;
+    record::CallQueue& queue = record::recorder().queue();
+    HeldCalls held(queue, static_cast<size_t>(base::env_int("TRIREME_INTERVAL", 1)));
+    while (held.gather()) {
+      const bool verifies = !held.log().calls().empty() && !abandon_.load();
+      if (verifies) verifier_->before(held.log(), held.storages());
+      const auto run_items = [&](bool releases) {
+        for (size_t i = 0; i < held.size(); ++i) {
+          record::Call& call = held.item(i);
+          if ((call.kind == record::Call::Kind::Release) == releases) run(call, executor, warnings);
+        }
+      };
+      run_items(/*releases=*/false);
+      if (verifies) verify(held);
+      run_items(/*releases=*/true);
+      for (size_t i = 0; i < held.size(); ++i) {
+        queue.front()->clear();
+        queue.pop();
+      }
+      held.clear();
+    }
+  }
+
+  void verify(HeldCalls& held) {
+    const std::string difference = verifier_->after(held.log(), held.storages());
+    if (difference.empty()) return;
+    const LoggedCall& last = held.log().calls().back();
+    record::recorder().note_error(record::make_call_error(
+        Error("TRIREME_VERIFY: the compiler's graph gives other values: " + difference),
+        *last.form->op, last.site));
+  }
+
   std::mutex mutex_;
+  std::unique_ptr<Verifier> verifier_ =
+      base::env_flag("TRIREME_VERIFY") ? std::make_unique<Verifier>() : nullptr;
   std::unique_ptr<std::thread> thread_;
+  std::mutex counters_mutex_;
+  SegmentCounters counters_;
   std::atomic<bool> running_{false};
   std::atomic<bool> abandon_{false};
   std::atomic<bool> forked_{false};
@@ -144,6 +226,8 @@ Executor& executor() {
 
 void ensure_executor() { executor().ensure(); }
 void stop_executor(bool abandon) { executor().stop(abandon); }
+SegmentCounters segment_counters() { return executor().segments(); }
+std::map<std::string, OpVerification> verification_report() { return executor().verified(); }
 bool in_bad_fork() { return executor().forked(); }
 
 }  // namespace trireme::run

@@ -12,23 +12,12 @@
 #include "trireme/graph/ir/dtype.h"
 #include "trireme/graph/ir/extent.h"
 #include "trireme/graph/ir/graph.h"
+#include "trireme/graph/ir/number.h"
 
 namespace trireme::graph {
 
 using StorageId = uint32_t;
 inline constexpr StorageId kNoStorage = UINT32_MAX;
-
-// A Python number that a call was given. Int64, Float64, Bool or Complex128.
-struct Number {
-  DType dtype = DType::Int64;
-  int64_t integer = 0;  // Int64, Bool
-  double real = 0;      // Float64, Complex128
-  double imag = 0;
-  // Which scalar input of the graph it is; none: it has this value whenever the graph runs.
-  std::optional<uint32_t> input;
-  // It was seen with another value: nothing may be decided by the value.
-  bool varies = false;
-};
 
 // A tensor: where and how it lies in a storage. Sizes, strides and the offset count elements of
 // `dtype`.

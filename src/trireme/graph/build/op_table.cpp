@@ -23,7 +23,13 @@ const OpTable& OpTable::instance() {
     add_copy_rows(made);
     add_creation_rows(made);
     add_index_rows(made);
+    add_scatter_rows(made);
+    add_embedding_rows(made);
+    add_sort_rows(made);
     add_shape_rows(made);
+    add_view_copy_rows(made);
+    add_pad_rows(made);
+    add_window_rows(made);
     add_scan_rows(made);
     add_pool_rows(made);
     add_interpolate_rows(made);

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inputs of a segment's graph, this time.
+#pragma once
+
+#include <span>
+
+#include "trireme/graph/interpret/interpret.h"
+#include "trireme/run/segment/segment_graph.h"
+
+namespace trireme::run {
+
+// Over the memory of `storages`, those of the log.
+graph::Inputs graph_inputs(const SegmentGraph& graph, const SegmentLog& log,
+                           std::span<record::VirtualStorage* const> storages);
+
+}  // namespace trireme::run

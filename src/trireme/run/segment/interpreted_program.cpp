@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/run/segment/interpreted_program.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+#include "trireme/base/errors.h"
+#include "trireme/record/recorder.h"
+#include "trireme/run/reference_executor.h"
+#include "trireme/run/segment/graph_inputs.h"
+#include "trireme/run/segment/opaque_runner.h"
+
+namespace trireme::run {
+
+bool InterpretedProgram::accepts(const SegmentLog& log) const {
+  return std::ranges::all_of(graph_.guards, [&](const graph::NumberGuard& guard) {
+    const NumberSource& source = graph_.numbers[guard.input];
+    const graph::Number now = number_value(log.calls()[source.call].values[source.value]);
+    return now.dtype == guard.value.dtype && now.integer == guard.value.integer &&
+           now.real == guard.value.real && now.imag == guard.value.imag;
+  });
+}
+
+void InterpretedProgram::run(const SegmentLog& log,
+                             std::span<record::VirtualStorage* const> storages) {
+  OpaqueRunner runner(log);
+  try {
+    auto outputs = graph::interpret(graph_.graph, graph_inputs(graph_, log, storages), &runner);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      record::VirtualStorage& storage = *storages[graph_.outputs[i]];
+      const auto bytes = outputs[i].bytes();
+      std::memcpy(host_memory(storage).mutable_data(), bytes.data(),
+                  std::min(bytes.size(), storage.nbytes.load()));
+    }
+  } catch (const std::exception& error) {
+    const LoggedCall& last = log.calls().back();
+    auto kept = record::make_call_error(error, *last.form->op, last.site);
+    for (const LogId id : graph_.outputs) storages[id]->error = kept;
+    record::recorder().note_error(std::move(kept));
+  }
+}
+
+std::unique_ptr<Program> make_interpreted_program(std::shared_ptr<const SegmentLog> log,
+                                                  const std::vector<bool>& varies) {
+  std::string refusal;
+  auto graph = build_graph(*log, varies, refusal);
+  if (!graph) throw Error(refusal);
+  return std::make_unique<InterpretedProgram>(std::move(log), std::move(*graph));
+}
+
+}  // namespace trireme::run

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/run/segment/program_maker.h"
+
+#include <c10/util/thread_name.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <exception>
+#include <utility>
+
+namespace trireme::run {
+namespace {
+
+// The program's own threads go first.
+constexpr int kNice = 10;
+
+void lower_priority() {
+  // On Linux a thread has a nice value of its own.
+  const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
+  static_cast<void>(::setpriority(PRIO_PROCESS, thread, kNice));
+}
+
+}  // namespace
+
+ProgramMaker::ProgramMaker(MakeProgram make)
+    : make_(std::move(make)), thread_([this] { loop(); }) {}
+
+ProgramMaker::~ProgramMaker() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wakes_.notify_one();
+  thread_.join();
+}
+
+void ProgramMaker::ask(std::shared_ptr<const SegmentLog> log, std::vector<bool> varies,
+                       std::shared_ptr<ProgramSlot> slot) {
+  slot->ask();
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back({std::move(log), std::move(varies), std::move(slot)});
+  }
+  wakes_.notify_one();
+}
+
+void ProgramMaker::loop() {
+  c10::setThreadName("trireme-compile");
+  lower_priority();
+  while (true) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      wakes_.wait(lock, [&] { return stopping_ || !jobs_.empty(); });
+      if (stopping_) return;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    try {
+      job.slot->fill(make_(job.log, job.varies));
+    } catch (const std::exception& reason) {
+      job.slot->refuse(reason.what());
+    }
+  }
+}
+
+}  // namespace trireme::run

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes programs of segments on a thread of its own.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "trireme/run/segment/program.h"
+#include "trireme/run/segment/segment_log.h"
+
+namespace trireme::run {
+
+// `varies`: by value, calls laid flat: it was seen with another one. Throws std::exception where no
+// program can be made; what() is kept as the reason.
+using MakeProgram = std::function<std::unique_ptr<Program>(std::shared_ptr<const SegmentLog> log,
+                                                           const std::vector<bool>& varies)>;
+
+class ProgramMaker {
+ public:
+  explicit ProgramMaker(MakeProgram make);
+  ~ProgramMaker();
+  ProgramMaker(const ProgramMaker&) = delete;
+  ProgramMaker& operator=(const ProgramMaker&) = delete;
+
+  // Returns at once; `slot` is filled, or refuses, later.
+  void ask(std::shared_ptr<const SegmentLog> log, std::vector<bool> varies,
+           std::shared_ptr<ProgramSlot> slot);
+
+ private:
+  struct Job {
+    std::shared_ptr<const SegmentLog> log;
+    std::vector<bool> varies;
+    std::shared_ptr<ProgramSlot> slot;
+  };
+
+  void loop();
+
+  MakeProgram make_;
+  std::mutex mutex_;
+  std::condition_variable wakes_;
+  std::deque<Job> jobs_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace trireme::run

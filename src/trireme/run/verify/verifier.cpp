@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/run/verify/verifier.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "trireme/run/host_view.h"
+#include "trireme/run/reference_executor.h"
+#include "trireme/run/segment/graph_inputs.h"
+#include "trireme/run/segment/opaque_runner.h"
+#include "trireme/run/segment/segment_graph.h"
+#include "trireme/run/verify/compare.h"
+
+namespace trireme::run {
+namespace {
+
+// Ops that give memory without values.
+bool leaves_undefined(const std::string& op) { return op.find("empty") != std::string::npos; }
+
+}  // namespace
+
+void Verifier::before(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) {
+  expected_.clear();
+  failure_.clear();
+  opaque_for_.assign(log.calls().size(), {});
+  predicted_ = false;
+  try {
+    predict(log, storages);
+  } catch (const std::exception& error) {
+    failure_ = error.what();
+  }
+}
+
+void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) {
+  std::string refusal;
+  auto built = build_graph(log, /*varies=*/{}, refusal);
+  if (!built) {
+    std::ranges::fill(opaque_for_, "in a segment with what the IR cannot say: " + refusal);
+    return;
+  }
+  opaque_for_ = built->opaque_for;
+  const auto lowered = [](const std::string& why) { return why.empty(); };
+  if (std::ranges::none_of(opaque_for_, lowered)) return;
+
+  OpaqueRunner runner(log);
+  auto outputs = graph::interpret(built->graph, graph_inputs(*built, log, storages), &runner);
+
+  const auto expect = [&](size_t call, LogId storage, const record::Geometry& geometry,
+                          int64_t offset) {
+    if (log.storages()[storage].released || leaves_undefined(log.calls()[call].form->op->name)) {
+      return;
+    }
+    const auto found = std::ranges::find(built->outputs, storage);
+    if (found == built->outputs.end()) {
+      failure_ = log.calls()[call].form->op->name + ": its row leaves an output undefined";
+      return;
+    }
+    auto& buffer = outputs[static_cast<size_t>(found - built->outputs.begin())];
+    expected_.push_back(
+        {storage, geometry, offset, host_view(buffer.bytes(), geometry, offset).clone(), call});
+  };
+  for (size_t i = 0; i < log.calls().size(); ++i) {
+    const LoggedCall& call = log.calls()[i];
+    for (size_t k = 0; k < call.tensors.size(); ++k) {
+      if (!call.form->written[k] || call.tensors[k].storage == kNoLogId) continue;
+      expect(i, call.tensors[k].storage, call.form->tensors[k], call.tensors[k].offset);
+    }
+    for (const record::OutputSlot& slot : call.form->outputs) {
+      if (slot.kind == record::OutputSlot::Kind::Fresh) {
+        expect(i, call.fresh[slot.index], slot.geometry, slot.geometry.offset);
+      }
+    }
+  }
+  predicted_ = true;
+}
+
+std::string Verifier::after(const SegmentLog& log,
+                            std::span<record::VirtualStorage* const> storages) {
+  // A kernel failed: the program is told of that, and there is nothing to compare.
+  const bool failed = std::ranges::any_of(
+      storages, [](const auto* storage) { return static_cast<bool>(storage->error); });
+  std::string found = failed ? std::string() : failure_;
+  for (const Expected& expected : expected_) {
+    if (failed || !found.empty()) break;
+    const at::Tensor actual =
+        host_tensor(*storages[expected.storage], expected.geometry, expected.offset);
+    found = difference(expected.computed, actual);
+    if (!found.empty()) found = log.calls()[expected.call].form->op->name + ": " + found;
+  }
+  expected_.clear();
+  if (!failed) note(log, found);
+  return found;
+}
+
+void Verifier::note(const SegmentLog& log, const std::string& difference) {
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < log.calls().size(); ++i) {
+    OpVerification& seen = report_[log.calls()[i].form->op->name];
+    if (!opaque_for_[i].empty()) {
+      ++seen.opaque;
+      seen.opaque_for = opaque_for_[i];
+    } else if (!difference.empty()) {
+      if (seen.differed++ == 0) seen.difference = difference;
+    } else if (predicted_) {
+      ++seen.agreed;
+    }
+  }
+}
+
+std::map<std::string, OpVerification> Verifier::report() const {
+  const std::lock_guard lock(mutex_);
+  return report_;
+}
+
+}  // namespace trireme::run
