@@ -29,7 +29,7 @@ void hardtanh(Lowering& lowering) {
 void threshold(Lowering& lowering) {
   Pointwise p(lowering, {0});
   require(!is_complex(p.dtype()) && p.dtype() != DType::Bool, "an activation of this dtype");
-  p.finish(select(p[0] <= p[1], p[2], p[0]));
+  p.finish(select(p[0] <= p.exact(1), p[2], p[0]));  // the bound is not rounded
 }
 
 void leaky_relu(Lowering& lowering) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backward formulas of activation functions, as ATen's CPU kernels have them. What of the forward
-// pass they take, and in which order, is the schema's.
+// Backward formulas of activation functions, as ATen's CPU kernels have them; of NaN, as their
+// vectorised parts, from which the tails of some differ. What of the forward pass they take, and in
+// which order, is the schema's.
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -23,7 +24,7 @@ Scalar conj_of(Scalar a) { return is_complex(a.dtype()) ? apply(ScalarOp::Conj, 
 void threshold_backward(Lowering& lowering) {
   Pointwise p(lowering, {0, 1});
   require(!is_complex(p.dtype()) && p.dtype() != DType::Bool, "an activation of this dtype");
-  p.finish(select(p[1] <= p[2], p.constant(0), p[0]));
+  p.finish(select(p[1] <= p.exact(2), p.constant(0), p[0]));  // the bound is not rounded
 }
 
 void hardtanh_backward(Lowering& lowering) {
@@ -31,7 +32,7 @@ void hardtanh_backward(Lowering& lowering) {
   require_floating(p);
   const Scalar x = p[1];
   // Half precision is compared with the bounds as they are: Activation.cpp takes them in float.
-  p.finish(select((x <= p.exact(2)) | (x >= p.exact(3)), p.constant(0), p[0]));
+  p.finish(select((x > p.exact(2)) & (x < p.exact(3)), p[0], p.constant(0)));
 }
 
 void leaky_relu_backward(Lowering& lowering) {
@@ -51,7 +52,7 @@ void elu_backward(Lowering& lowering) {
   const Scalar negative = p.exact(1) * scale;
   const Scalar input_scale = p.exact(3);
   const Scalar slope = lowering.flag(4) ? x + negative : negative * exp(x * input_scale);
-  p.finish(select(x <= 0.0, grad * input_scale * slope, grad * scale));
+  p.finish(select(x > 0.0, grad * scale, grad * input_scale * slope));
 }
 
 void gelu_backward(Lowering& lowering) {
@@ -105,15 +106,15 @@ void hardswish_backward(Lowering& lowering) {
   const Scalar grad = p[0];
   const Scalar x = p[1];
   const Scalar middle = grad * (x / 3.0 + 0.5);
-  // Written so that NaN takes the branch that it takes in ATen's scalar kernel: the last.
-  p.finish(select(x <= -3.0, p.constant(0), select(x < 3.0, middle, grad)));
+  p.finish(select(x <= -3.0, p.constant(0), select(x >= 3.0, grad, middle)));
 }
 
 void hardsigmoid_backward(Lowering& lowering) {
   Pointwise p(lowering, {0, 1});
   require_floating(p);
   const Scalar x = p[1];
-  p.finish(select((x > -3.0) & (x < 3.0), p[0] / 6.0, p.constant(0)));
+  const double sixth = 1.0F / 6.0F;  // of float precision in ATen's kernel, for f64, too
+  p.finish(select((x > -3.0) & (x < 3.0), p[0] * sixth, p.constant(0)));
 }
 
 void shrink_backward(Lowering& lowering) {
@@ -121,7 +122,7 @@ void shrink_backward(Lowering& lowering) {
   require_floating(p);
   const Scalar x = p[1];
   const Scalar lambda = p[2];
-  p.finish(select((x >= -lambda) & (x <= lambda), p.constant(0), p[0]));
+  p.finish(select((x < -lambda) | (x > lambda), p[0], p.constant(0)));
 }
 
 // (grad, self, weight) to the grads of self and of weight, the latter not yet reduced.
@@ -189,10 +190,10 @@ void logit_backward(Lowering& lowering) {
   const Scalar inside = grad / (x * one_minus(x));
   if (p.given(2) && lowering.fixed(lowering.number(2)) >= 0) {
     const Scalar low = p[2];
-    return p.finish(select((x < low) | (x > one_minus(low)), p.constant(0), inside));
+    return p.finish(select((x >= low) & (x <= one_minus(low)), inside, p.constant(0)));
   }
   const Scalar nan = p.constant(std::numeric_limits<double>::quiet_NaN());
-  p.finish(select((x < 0.0) | (x > 1.0), nan, inside));
+  p.finish(select((x >= 0.0) & (x <= 1.0), inside, nan));
 }
 
 }  // namespace

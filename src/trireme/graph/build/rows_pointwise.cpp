@@ -102,7 +102,8 @@ void extremum(Lowering& lowering) {
 
 // --- pow ---
 
-// As ATen's kernel takes these exponents of floating and complex bases.
+// As ATen's kernel takes these exponents of floating and complex bases, but f16. sqrt and pow
+// differ at -0 and -inf.
 std::optional<Scalar> special_power(Scalar base, double exponent) {
   if (exponent == 0.5) return sqrt(base);
   if (exponent == -0.5) return rsqrt(base);
@@ -126,7 +127,9 @@ void pow(Lowering& lowering) {
   if (const auto* number = std::get_if<Number>(&lowering.call().args[1])) {
     if (const auto exponent = likely_value(*number)) {
       auto value = small_power(base, *exponent);
-      if (!value && !is_integral(p.dtype())) value = special_power(base, *exponent);
+      if (!value && !is_integral(p.dtype()) && p.dtype() != DType::Float16) {
+        value = special_power(base, *exponent);
+      }
       if (value) {
         lowering.fixed(*number);
         return p.finish(*value);
