@@ -177,11 +177,6 @@ void nan_to_num(Lowering& lowering) {
 
 // --- complex numbers ---
 
-void conj_physical(Lowering& lowering) {
-  Pointwise p(lowering, {0});
-  p.finish(is_complex(p.dtype()) ? apply(ScalarOp::Conj, p[0]) : p[0]);
-}
-
 void angle(Lowering& lowering) {
   Pointwise p(lowering, {0}, Integers::BecomeFloating);
   const Scalar a = p[0];
@@ -243,8 +238,6 @@ void add_unary_rows(OpTable& table) {
   table.add({"rad2deg", "rad2deg_", "rad2deg.out"}, rad2deg);
   table.add({"logit", "logit_", "logit.out"}, logit);
   table.add({"nan_to_num", "nan_to_num_", "nan_to_num.out"}, nan_to_num);
-  table.add({"conj_physical.out", "conj_physical_", "_conj_physical", "_conj_physical.out"},
-            conj_physical);
   table.add({"angle", "angle.out"}, angle);
 }
 
