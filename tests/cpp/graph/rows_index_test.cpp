@@ -164,6 +164,17 @@ TEST(RowsSort, TopkTakesTheFirst) {
   EXPECT_EQ(graph.nodes[0].dims, sizes({2, 9}));
 }
 
+TEST(RowsSort, UnstableOrdersOfIntegersDecline) {
+  Calls calls;
+  const Tensor x = calls.input(DType::Int64, {9});
+  const auto outputs = [&] {
+    return std::vector<Tensor>{calls.fresh(DType::Int64, {9}), calls.fresh(DType::Int64, {9})};
+  };
+  calls.call("sort", {x, Extent(0), false}, outputs());
+  calls.call("sort.stable", {x, true, Extent(0), false}, outputs());
+  EXPECT_EQ(kinds(calls.finish()), (Kinds{"opaque", "sort"}));
+}
+
 TEST(RowsSort, ArgsortDropsTheValues) {
   Calls calls;
   calls.call("argsort", {calls.input(DType::Float32, {2, 9}), Extent(0), false},

@@ -173,6 +173,13 @@ TEST(RowsPad, NegativePaddingCuts) {
   EXPECT_EQ(graph.nodes[1].operands[0].view.offset, Extent(1));
 }
 
+TEST(RowsPad, NothingLeftIsWritten) {
+  Calls calls;
+  calls.call("constant_pad_nd", {calls.input(DType::Float32, {2, 2}), sizes({-1, -1}), number(0.0)},
+             {calls.fresh(DType::Float32, {2, 0})});
+  EXPECT_EQ(kinds(calls.finish()), Kinds{"map"});
+}
+
 TEST(RowsPad, ReflectionGathersEachPaddedDimension) {
   Calls calls;
   const Tensor self = calls.input(DType::Float32, {2, 3, 4, 5});

@@ -153,6 +153,14 @@ TEST(RowsRandom, DropoutDrawsItsMask) {
   EXPECT_EQ(random.parameters[0].constant, 0.75);
 }
 
+TEST(RowsRandom, DropoutGoesBackByItsMask) {
+  Calls calls;
+  calls.call("native_dropout_backward",
+             {calls.input(DType::Float32, {3, 4}), calls.input(DType::Bool, {3, 4}), number(1.25)},
+             {calls.fresh(DType::Float32, {3, 4})});
+  EXPECT_EQ(kinds(calls.finish()), Kinds{"map"});
+}
+
 TEST(RowsRandom, ComplexNormalHalvesTheVariance) {
   Calls calls;
   const Tensor x = calls.input(DType::Complex64, {3});

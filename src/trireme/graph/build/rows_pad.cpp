@@ -30,16 +30,16 @@ void constant_pad_row(Lowering& lowering) {
                     source.sizes[dim] + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0));
     target = narrow(target, dim, std::max<int64_t>(before, 0), source.sizes[dim]);
   }
-  if (grows) {
+  bool cut_away = false;  // all of it
+  for (const Extent& size : source.sizes) cut_away = cut_away || size.constant().value_or(1) <= 0;
+  if (grows || cut_away) {
     if (lowering.given(2)) {
       fill(lowering, lowering.output(0), lowering.number(2));
     } else {
       fill(lowering, lowering.output(0), 0);
     }
   }
-  for (const Extent& size : source.sizes) {
-    if (size.constant().value_or(1) <= 0) return;  // all was cut away
-  }
+  if (cut_away) return;
   copy(lowering, source, target);
 }
 

@@ -161,6 +161,16 @@ void native_dropout_row(Lowering& lowering) {
   loop.map();
 }
 
+void native_dropout_backward_row(Lowering& lowering) {
+  const Tensor& output = lowering.output(0);
+  const DType type = compute_type(output.dtype);
+  Loop loop(lowering, output.sizes);
+  const Scalar grad = loop.load(lowering.tensor(0), type);
+  const Scalar kept = grad * loop.load(lowering.tensor(1), type);
+  loop.store(output, kept * filling(loop, lowering.number(2), type));
+  loop.map();
+}
+
 }  // namespace
 
 void add_random_rows(OpTable& table) {
@@ -172,6 +182,8 @@ void add_random_rows(OpTable& table) {
   table.add({"random_.to", "random.to", "random.to_out"}, random_to_row);
   table.add({"random_.from", "random.from", "random.from_out"}, random_from_row);
   table.add({"native_dropout", "native_dropout.out"}, native_dropout_row);
+  table.add({"native_dropout_backward", "native_dropout_backward.out"},
+            native_dropout_backward_row);
 }
 
 }  // namespace trireme::graph

@@ -18,7 +18,7 @@ bool is_nothing(const Tensor& tensor) { return tensor.rank() == 1 && tensor.size
 
 void cat_row(Lowering& lowering) {
   const Tensor& output = lowering.output(0);
-  if (is_nothing(output)) return;
+  if (is_nothing(output)) return fill(lowering, output, 0);
   const size_t dim = wrap_dim(lowering.integer(1), output.rank());
   Extent start = 0;
   for (const Tensor& part : lowering.tensors(0)) {

@@ -16,6 +16,9 @@ namespace {
 void sort_into(Lowering& lowering, const Tensor& self, Sort sort, const Tensor* values,
                const Tensor& indices) {
   require(!is_complex(self.dtype), "complex numbers in order");
+  // Equal elements are usual in the small dtypes, and ATen's unstable kernels order them their way.
+  require(sort.stable || self.dtype == DType::Float32 || self.dtype == DType::Float64,
+          "an unstable order of a dtype in which equal elements are usual");
   require(indices.dtype == DType::Int64, "indices that are not int64");
   const Tensor source = with_dimension(lowering.plain(self));
   const Tensor made_values = values == nullptr ? lowering.temporary(self.dtype, indices.sizes)

@@ -20,7 +20,7 @@ void add_indices(const NodeRun& run, const std::vector<IndexedDim>& indexed, con
     points.locate(indices.layout, at);
     for (size_t i = 0; i < at.size(); ++i) {
       int64_t index = read_integer(indices.dtype, indices.at(at[i]));
-      if (index < -bound || index >= bound) {
+      if (index < (indexed[k].wraps ? -bound : 0) || index >= bound) {
         throw NodeError(run.number, "index " + std::to_string(index) +
                                         " is out of bounds for dimension with size " +
                                         std::to_string(bound));
