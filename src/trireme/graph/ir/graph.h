@@ -114,11 +114,12 @@ struct Attend {
   NumberRef scale;
 };
 
-// One indexed dimension of a gather or scatter: i = the index operand at this point; a negative one
-// counts from `bound`; the element is moved by i * stride.
+// One indexed dimension of a gather or scatter: i = the index operand at this point; the element is
+// moved by i * stride.
 struct IndexedDim {
   Extent stride = 1;
   Extent bound = 1;
+  bool wraps = true;  // a negative index counts from `bound`; else it is out of bounds
   bool operator==(const IndexedDim&) const = default;
 };
 
