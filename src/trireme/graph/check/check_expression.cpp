@@ -7,6 +7,7 @@
 
 #include "trireme/graph/check/node_check.h"
 #include "trireme/graph/ir/scalar_type.h"
+#include "trireme/graph/text/numbered_name.h"
 
 namespace trireme::graph {
 namespace {
@@ -36,7 +37,7 @@ class ExpressionCheck {
   void expect(bool holds, const std::string& what) {
     if (holds) return;
     const std::string op(name_of(expression_.nodes[id_].op));
-    check_.expect(false, "x" + std::to_string(id_) + " (" + op + ") of the expression " + what);
+    check_.expect(false, numbered_name("x", id_) + " (" + op + ") of the expression " + what);
   }
 
   // Nodes are compared by all fields.

@@ -8,12 +8,13 @@
 #include <utility>
 
 #include "trireme/graph/check/node_check.h"
+#include "trireme/graph/text/numbered_name.h"
 
 namespace trireme::graph {
 namespace {
 
 std::string name(ValueId value) {
-  return value == kNoValue ? "no value" : "%" + std::to_string(value);
+  return value == kNoValue ? "no value" : numbered_name("%", value);
 }
 
 // --- every value is made once, and before it is read ---

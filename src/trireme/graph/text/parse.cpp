@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "trireme/graph/ir/attribute_names.h"
+#include "trireme/graph/text/numbered_name.h"
 #include "trireme/graph/text/read_expression.h"
 #include "trireme/graph/text/reader.h"
 
@@ -201,7 +202,7 @@ class GraphReader {
     uses_.emplace(id, at);
     const auto [found, added] = values_.emplace(id, value);
     if (!added && (found->second.dtype != value.dtype || found->second.count != value.count)) {
-      Reader::fail(at, "%" + std::to_string(id) + " has been declared with another type before");
+      Reader::fail(at, numbered_name("%", id) + " has been declared with another type before");
     }
     return id;
   }
@@ -262,7 +263,7 @@ class GraphReader {
       } else if (!node.dims.empty()) {
         reader_.sign(',');
       }
-      const std::string name = "i" + std::to_string(node.dims.size());
+      const std::string name = numbered_name("i", node.dims.size());
       if (!reader_.take_word(name)) reader_.fail_expecting("the dimension " + name);
       reader_.sign('<');
       node.dims.push_back(reader_.extent());
@@ -274,7 +275,7 @@ class GraphReader {
   void operands(Node& node) {
     const View usual = View::row_major(node.dims);
     while (reader_.at_numbered("a")) {
-      const std::string name = "a" + std::to_string(node.operands.size());
+      const std::string name = numbered_name("a", node.operands.size());
       if (!reader_.take_word(name)) reader_.fail_expecting("the operand " + name);
       reader_.sign('=');
       Access read{.value = use()};
@@ -312,7 +313,7 @@ class GraphReader {
   // All are declared, without gaps; operands get the dtypes that were left out.
   void finish_values() {
     for (const auto& [value, at] : uses_) {
-      const std::string name = "%" + std::to_string(value);
+      const std::string name = numbered_name("%", value);
       if (!values_.contains(value)) Reader::fail(at, name + " is declared nowhere");
       if (value != graph_.values.size()) {
         Reader::fail(at, name + " leaves a gap: expected %" + std::to_string(graph_.values.size()) +

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "trireme/graph/ir/attribute_names.h"
+#include "trireme/graph/text/numbered_name.h"
 
 namespace trireme::graph {
 namespace {
@@ -24,10 +25,15 @@ std::string joined(const Extents& extents) {
   return text;
 }
 
-std::string list(const Extents& extents) { return "[" + joined(extents) + "]"; }
+std::string list(const Extents& extents) {
+  std::string text = "[";
+  text += joined(extents);
+  text += "]";
+  return text;
+}
 
 std::string written(const NumberRef& number) {
-  return number.input ? "n" + std::to_string(*number.input) : print(number.constant);
+  return number.input ? numbered_name("n", *number.input) : print(number.constant);
 }
 
 std::string listing(const std::vector<IndexedDim>& indexed) {
@@ -113,7 +119,7 @@ class GraphPrinter {
 
  private:
   static std::string name(ValueId value) {
-    return value == kNoValue ? "%none" : "%" + std::to_string(value);
+    return value == kNoValue ? "%none" : numbered_name("%", value);
   }
 
   // %3: f32[1024]
@@ -186,7 +192,7 @@ class GraphPrinter {
       } else if (i != 0) {
         out_ += ", ";
       }
-      out_ += "i" + std::to_string(i) + " < " + print(node.dims[i]);
+      out_ += numbered_name("i", i) + " < " + print(node.dims[i]);
     }
     out_ += ")";
   }
@@ -220,7 +226,7 @@ std::string print(const Extent& extent) {
   std::string text;
   const auto add = [&](int64_t coefficient, const std::string& what) {
     if (text.empty()) {
-      text = coefficient < 0 ? "-" : "";
+      if (coefficient < 0) text += '-';
     } else {
       text += coefficient < 0 ? " - " : " + ";
     }
@@ -230,7 +236,7 @@ std::string print(const Extent& extent) {
     const bool one = term.coefficient == 1 || term.coefficient == -1;
     std::string factors = one ? "" : magnitude(term.coefficient);
     for (const SymbolId symbol : term.symbols) {
-      factors += (factors.empty() ? "s" : "*s") + std::to_string(symbol);
+      factors += numbered_name(factors.empty() ? "s" : "*s", symbol);
     }
     add(term.coefficient, factors);
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "trireme/graph/ir/scalar_type.h"
+#include "trireme/graph/text/numbered_name.h"
 #include "trireme/graph/text/print.h"
 
 namespace trireme::graph {
@@ -86,7 +87,7 @@ class ExpressionPrinter {
   }
 
   void name(ExprId id, const std::string& text) {
-    out_ += indent_ + "x" + std::to_string(id) + " = " + text + "\n";
+    out_ += indent_ + numbered_name("x", id) + " = " + text + "\n";
   }
 
   // The arguments, those that wait (from number `first` on) written out.
@@ -96,7 +97,7 @@ class ExpressionPrinter {
       if (!text.empty()) text += ", ";
       const auto found = std::ranges::find(pending_.begin() + static_cast<ptrdiff_t>(first),
                                            pending_.end(), id, &Pending::id);
-      text += found == pending_.end() ? "x" + std::to_string(id) : found->text;
+      text += found == pending_.end() ? numbered_name("x", id) : found->text;
     }
     return text;
   }
@@ -119,7 +120,8 @@ class ExpressionPrinter {
   }
 
   std::string written(const ExprNode& node, size_t kept) const {
-    const std::string type = ":" + std::string(name_of(node.dtype));
+    std::string type(":");
+    type += name_of(node.dtype);
     const std::string index = std::to_string(node.index);
     switch (node.op) {
       case ScalarOp::Load:

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "trireme/graph/ir/scalar_type.h"
+#include "trireme/graph/text/numbered_name.h"
 
 namespace trireme::graph {
 namespace {
@@ -32,7 +33,7 @@ class ExpressionReader {
       const uint32_t number = reader_.numbered("x", "a statement, x0 = ... or return");
       reader_.sign('=');
       if (!names_.emplace(number, term(0)).second) {
-        Reader::fail(name, "x" + std::to_string(number) + " has been defined before");
+        Reader::fail(name, numbered_name("x", number) + " has been defined before");
       }
     }
     reader_.keyword("return");
@@ -64,7 +65,7 @@ class ExpressionReader {
     const uint32_t number = reader_.numbered("x", "a term");
     const auto found = names_.find(number);
     if (found == names_.end()) {
-      Reader::fail(at, "x" + std::to_string(number) + " is not defined above");
+      Reader::fail(at, numbered_name("x", number) + " is not defined above");
     }
     return found->second;
   }
