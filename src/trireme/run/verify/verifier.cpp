@@ -15,6 +15,19 @@
 namespace trireme::run {
 namespace {
 
+// The largest magnitude of a call's floating arguments, as they are now.
+double inputs_of(const LoggedCall& call, std::span<record::VirtualStorage* const> storages) {
+  double largest = 0;
+  for (size_t i = 0; i < call.tensors.size(); ++i) {
+    const LoggedTensor& ref = call.tensors[i];
+    const record::Geometry& geometry = call.form->tensors[i];
+    if (ref.storage == kNoLogId || !c10::isFloatingType(geometry.dtype)) continue;
+    const at::Tensor tensor = host_tensor(*storages[ref.storage], geometry, ref.offset);
+    largest = std::max(largest, largest_magnitude(tensor));
+  }
+  return largest;
+}
+
 // Ops that give memory without values.
 bool leaves_undefined(const std::string& op) { return op.find("empty") != std::string::npos; }
 
@@ -91,7 +104,7 @@ std::string Verifier::after(const SegmentLog& log,
     if (failed || !found.empty()) break;
     const at::Tensor actual =
         host_tensor(*storages[expected.storage], expected.geometry, expected.offset);
-    found = difference(expected.computed, actual);
+    found = difference(expected.computed, actual, inputs_of(log.calls()[expected.call], storages));
     if (!found.empty()) found = log.calls()[expected.call].form->op->name + ": " + found;
   }
   expected_.clear();
