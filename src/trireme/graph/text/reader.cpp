@@ -21,6 +21,13 @@ std::optional<T> number_of(std::string_view text, Format... format) {
   return value;
 }
 
+std::string quoted(std::string_view text) {
+  std::string result = "'";
+  result += text;
+  result += "'";
+  return result;
+}
+
 }  // namespace
 
 void Reader::fail(const Token& at, const std::string& what) {
@@ -28,7 +35,7 @@ void Reader::fail(const Token& at, const std::string& what) {
 }
 
 void Reader::fail_expecting(const std::string& what) const {
-  const std::string found = at_end() ? "the end of the text" : "'" + std::string(token_.text) + "'";
+  const std::string found = at_end() ? "the end of the text" : quoted(token_.text);
   fail(token_, "expected " + what + ", found " + found);
 }
 
@@ -60,11 +67,11 @@ bool Reader::take_word(std::string_view word) {
 }
 
 void Reader::sign(char sign) {
-  if (!take_sign(sign)) fail_expecting("'" + std::string(1, sign) + "'");
+  if (!take_sign(sign)) fail_expecting(quoted(std::string_view(&sign, 1)));
 }
 
 void Reader::keyword(std::string_view word) {
-  if (!take_word(word)) fail_expecting("'" + std::string(word) + "'");
+  if (!take_word(word)) fail_expecting(quoted(word));
 }
 
 std::string_view Reader::word(const std::string& what) {
