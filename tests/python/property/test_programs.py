@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,19 @@ def _quiet() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _graphs_agree(on_device: bool) -> Any:
+    """With TRIREME_VERIFY=1: the graphs of what ran give what the kernels gave."""
+    yield
+    if on_device:
+        import trireme._C as native
+
+        with contextlib.suppress(Exception):  # an error of a program, that it did not wait for
+            torch.accelerator.synchronize()
+        wrong = {op: seen[3] for op, seen in native.verification().items() if seen[1]}
+        assert not wrong
 
 
 def listing(program: list[Instruction]) -> str:

@@ -154,10 +154,12 @@ void GraphBuilder::append(Primitive primitive, Extents dims, size_t parallel,
     }
     const Extent elements = count(target.storage, target.dtype);
     View view = view_of(target);
+    const bool scatters = std::holds_alternative<Scatter>(node.primitive);
+    if (!scatters && view.may_overlap()) decline("a result whose elements overlap");
     const bool whole = view.covers(elements);
     const Storage& storage = storages_[target.storage];
     const bool holds = storage.value != kNoValue || storage.origin == Origin::Outside;
-    const bool on_top = std::holds_alternative<Scatter>(node.primitive) || (!whole && holds);
+    const bool on_top = scatters || (!whole && holds);
     const ValueId base = on_top ? current(target.storage, target.dtype) : kNoValue;
     // A storage keeps its element type while parts of it are written.
     const DType dtype = base == kNoValue ? target.dtype : graph_.values[base].dtype;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/graph/ir/view.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -45,6 +47,30 @@ bool View::covers(const Extent& count) const {
     if (!found) return false;
   }
   return true;
+}
+
+bool View::may_overlap() const {
+  struct Dim {
+    int64_t stride;
+    int64_t reach;
+  };
+  if (std::ranges::any_of(sizes, [](const Extent& size) { return size.is(0); })) return false;
+  std::vector<Dim> dims;
+  for (size_t i = 0; i < rank(); ++i) {
+    if (sizes[i].is(1)) continue;
+    if (strides[i].is(0)) return true;
+    const auto size = sizes[i].constant();
+    const auto stride = strides[i].constant();
+    if (!size || !stride) continue;
+    dims.push_back({std::abs(*stride), (*size - 1) * std::abs(*stride)});
+  }
+  std::ranges::sort(dims, {}, &Dim::stride);
+  int64_t within = 0;  // how far the dimensions of smaller strides reach
+  for (const Dim& dim : dims) {
+    if (dim.stride <= within) return true;
+    within += dim.reach;
+  }
+  return false;
 }
 
 }  // namespace trireme::graph

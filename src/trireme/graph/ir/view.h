@@ -24,6 +24,10 @@ struct View {
   // Visits each element of a value of `count` elements exactly once (in some order of dimensions).
   bool covers(const Extent& count) const;
 
+  // Whether two points may be one element: surely not when false. Dimensions whose size or stride
+  // varies are taken to lie apart from the others, unless the stride is 0.
+  bool may_overlap() const;
+
   bool operator==(const View&) const = default;
 };
 

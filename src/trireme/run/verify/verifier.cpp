@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "trireme/base/errors.h"
+#include "trireme/graph/check/verify.h"
 #include "trireme/run/host_view.h"
 #include "trireme/run/reference_executor.h"
 #include "trireme/run/segment/graph_inputs.h"
@@ -21,7 +23,9 @@ double inputs_of(const LoggedCall& call, std::span<record::VirtualStorage* const
   for (size_t i = 0; i < call.tensors.size(); ++i) {
     const LoggedTensor& ref = call.tensors[i];
     const record::Geometry& geometry = call.form->tensors[i];
-    if (ref.storage == kNoLogId || !c10::isFloatingType(geometry.dtype)) continue;
+    if (ref.storage == kNoLogId || c10::isIntegralType(geometry.dtype, /*includeBool=*/true)) {
+      continue;
+    }
     const at::Tensor tensor = host_tensor(*storages[ref.storage], geometry, ref.offset);
     largest = std::max(largest, largest_magnitude(tensor));
   }
@@ -56,6 +60,8 @@ void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* 
   const auto lowered = [](const std::string& why) { return why.empty(); };
   if (std::ranges::none_of(opaque_for_, lowered)) return;
 
+  const std::vector<std::string> problems = graph::verify(built->graph);
+  if (!problems.empty()) throw Error("the graph is not well formed: " + problems.front());
   OpaqueRunner runner(log);
   auto outputs = graph::interpret(built->graph, graph_inputs(*built, log, storages), &runner);
 

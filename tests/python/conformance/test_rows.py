@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each row of the op table gives what PyTorch's kernel gives, over op_db."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("verify_rows.py")
+SAMPLES = os.environ.get("TRIREME_TEST_SAMPLES", "6")
+
+# dtype: how many ATen overloads must have been lowered and agreed, at the least.
+OVERLOADS = {
+    "float32": 280,
+    "float64": 280,
+    "bfloat16": 270,
+    "float16": 190,
+    "int64": 105,
+    "bool": 70,
+    "complex64": 110,
+}
+
+# What may differ, and why.
+EXPECTED: dict[str, dict[str, str]] = {
+    "complex64": {
+        "aten::linalg_vector_norm": "ATen sums squares of complex numbers in float",
+    },
+}
+
+
+@pytest.mark.parametrize("dtype", OVERLOADS)
+def test_rows(dtype: str, on_device: bool) -> None:
+    if not on_device:
+        pytest.skip("the op table is the device's")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), dtype, SAMPLES],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        env={**os.environ, "TRIREME_VERIFY": "1", "TRIREME_INTERVAL": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = json.loads(done.stdout.splitlines()[-1])
+    allowed = EXPECTED.get(dtype, {})
+    wrong = {op: what[3] for op, what in seen.items() if what[1] and op not in allowed}
+    assert not wrong
+    agreed = [op for op, what in seen.items() if what[0]]
+    assert len(agreed) >= OVERLOADS[dtype], sorted(agreed)
