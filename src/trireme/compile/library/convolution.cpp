@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small side S (a convolution's output, a transposed one's input) and the large side L: tap k
+// of S's position s touches L's position s * stride - padding + k * dilation. The weight is
+// [channels of S, channels of L in a group, taps...] for both kinds of convolution. So there are
+// three computations, oneDNN's three: S from L (forward), L from S (backward data), the weight.
+#include "trireme/compile/library/convolution.h"
+
+#include <algorithm>
+
+#include "trireme/compile/library/onednn_program.h"
+
+namespace trireme::compile {
+namespace {
+
+using dnnl::memory;
+using graph::ConvolveKind;
+using onednn::Program;
+using Tensor = ConvolutionProblem::Tensor;
+
+enum class Computes : uint8_t { Small, Large, Weight };
+
+struct Sides {
+  Computes computes = Computes::Small;
+  const Tensor* small = nullptr;
+  const Tensor* large = nullptr;
+  const Tensor* weight = nullptr;
+};
+
+Sides sides_of(const ConvolutionProblem& problem) {
+  const Tensor& first = problem.operands[0];
+  const Tensor& second = problem.operands[1];
+  if (problem.kind == ConvolveKind::GradWeight) {
+    // (grad of output, input)
+    if (problem.transposed) return {Computes::Weight, &second, &first, &problem.result};
+    return {Computes::Weight, &first, &second, &problem.result};
+  }
+  if ((problem.kind == ConvolveKind::Forward) != problem.transposed) {
+    return {Computes::Small, &problem.result, &first, &second};
+  }
+  return {Computes::Large, &first, &problem.result, &second};
+}
+
+memory::desc given(const Tensor& tensor) {
+  memory::dims strides = tensor.strides;
+  // The stride of a dimension of size 1 is free; a plausible one avoids slow paths.
+  for (size_t i = 0; i < strides.size(); ++i) {
+    if (tensor.sizes[i] != 1) continue;
+    int64_t extent = 1;
+    for (size_t j = 0; j < strides.size(); ++j) {
+      if (tensor.sizes[j] > 1 && j > i) {
+        extent = std::max(extent, tensor.sizes[j] * tensor.strides[j]);
+      }
+    }
+    strides[i] = extent;
+  }
+  return memory::desc(tensor.sizes, *onednn::data_type(tensor.dtype), strides);
+}
+
+// The weight with its groups as a dimension of their own.
+memory::desc given_weight(const Tensor& weight, int64_t groups) {
+  if (groups == 1) return given(weight);
+  Tensor grouped = weight;
+  grouped.sizes[0] /= groups;
+  grouped.sizes.insert(grouped.sizes.begin(), groups);
+  grouped.strides.insert(grouped.strides.begin(), grouped.sizes[1] * weight.strides[0]);
+  return given(grouped);
+}
+
+memory::desc channels_last(const memory::desc& like, memory::data_type type) {
+  const memory::dims sizes = like.get_dims();
+  memory::dims strides(sizes.size());
+  int64_t stride = sizes[1];
+  for (size_t i = sizes.size(); i-- > 2;) {
+    strides[i] = stride;
+    stride *= sizes[i];
+  }
+  strides[1] = 1;
+  strides[0] = stride;
+  return memory::desc(sizes, type, strides);
+}
+
+class OneDnnConvolution final : public Convolution {
+ public:
+  // Throws dnnl::error where oneDNN has no such kernel; `slow` is set where it has but a loop.
+  OneDnnConvolution(const ConvolutionProblem& problem, ConvolutionFormats formats, bool& slow);
+
+  void run(const void* first, const void* second, void* result, std::byte* scratch) const override {
+    // oneDNN's interface takes no pointers to const
+    const std::array<void*, 3> pointers{const_cast<void*>(first), const_cast<void*>(second),
+                                        result};
+    program_.run(pointers, scratch);
+  }
+  size_t scratch_bytes() const override { return program_.scratch_bytes(); }
+  std::string description() const override { return description_; }
+
+ private:
+  size_t read(size_t slot, const memory::desc& wanted) {
+    if (program_.desc(slot) == wanted) return slot;
+    ++reorders_;
+    return program_.converted(slot, wanted);
+  }
+
+  Program program_;
+  int reorders_ = 0;
+  std::string description_;
+};
+
+OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, ConvolutionFormats formats,
+                                     bool& slow) {
+  const Sides sides = sides_of(problem);
+  const memory::desc small = given(*sides.small);
+  const memory::desc large = given(*sides.large);
+  const memory::desc weight = given_weight(*sides.weight, problem.groups);
+  const size_t rank = problem.stride.size();
+
+  memory::dims dilation;
+  memory::dims right;
+  for (size_t i = 0; i < rank; ++i) {
+    dilation.push_back(problem.dilation[i] - 1);  // oneDNN counts the gaps
+    const int64_t reach = problem.dilation[i] * (sides.weight->sizes[i + 2] - 1) + 1;
+    right.push_back((sides.small->sizes[i + 2] - 1) * problem.stride[i] + reach -
+                    sides.large->sizes[i + 2] - problem.padding[i]);
+  }
+
+  // One type for the operands; a gradient of the weight or a result may stay f32.
+  const auto computes_in = [&](const Tensor& tensor) {
+    const bool all = problem.operands[0].dtype == problem.operands[1].dtype &&
+                     onednn::has_fast(problem.operands[0].dtype);
+    const bool fits = all && (problem.result.dtype == problem.operands[0].dtype ||
+                              problem.result.dtype == graph::DType::Float32);
+    return fits ? *onednn::data_type(tensor.dtype) : memory::data_type::f32;
+  };
+  const auto wish = [&](const memory::desc& desc, const Tensor& tensor) {
+    const memory::data_type type = computes_in(tensor);
+    if (formats == ConvolutionFormats::Preferred) {
+      return memory::desc(desc.get_dims(), type, memory::format_tag::any);
+    }
+    if (formats == ConvolutionFormats::ChannelsLast) return channels_last(desc, type);
+    if (type == desc.get_data_type()) return desc;
+    return memory::desc(desc.get_dims(), type, onednn::dense_strides(desc.get_dims()));
+  };
+  const memory::desc small_wish = wish(small, *sides.small);
+  const memory::desc large_wish = wish(large, *sides.large);
+  const memory::desc weight_wish(weight.get_dims(), computes_in(*sides.weight),
+                                 memory::format_tag::any);
+
+  const size_t first = program_.outer(sides.computes == Computes::Small   ? large
+                                      : sides.computes == Computes::Large ? small
+                                      : problem.transposed                ? large
+                                                                          : small);
+  const size_t second = program_.outer(sides.computes != Computes::Weight ? weight
+                                       : problem.transposed               ? small
+                                                                          : large);
+  const size_t result = program_.outer(sides.computes == Computes::Small   ? small
+                                       : sides.computes == Computes::Large ? large
+                                                                           : weight);
+
+  const dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct;
+  const dnnl::primitive_attr attributes = Program::attributes();
+  const dnnl::convolution_forward::primitive_desc forward(
+      onednn::engine(),
+      sides.computes == Computes::Small ? dnnl::prop_kind::forward_inference
+                                        : dnnl::prop_kind::forward_training,
+      algorithm, large_wish, weight_wish, small_wish, problem.stride, dilation, problem.padding,
+      right, attributes);
+
+  // Adds the computation, its operands brought to its formats and its result back from them.
+  const auto compute = [&](const dnnl::primitive& primitive, const dnnl::primitive_desc& desc,
+                           const memory::desc& first_format, int first_argument,
+                           const memory::desc& second_format, int second_argument,
+                           const memory::desc& result_format, int result_argument) {
+    Program::Arguments arguments{{first_argument, read(first, first_format)},
+                                 {second_argument, read(second, second_format)}};
+    const bool in_place = program_.desc(result) == result_format;
+    const size_t to = in_place ? result : program_.scratch(result_format);
+    arguments.emplace_back(result_argument, to);
+    program_.add(primitive, desc, std::move(arguments));
+    if (!in_place) {
+      ++reorders_;
+      program_.add_reorder(to, result);
+    }
+  };
+  std::string kernel;
+  const auto fast = [&](const dnnl::primitive_desc_base& desc) {
+    kernel = desc.impl_info_str();
+    slow = kernel.find("ref") != std::string::npos;
+    return !slow;
+  };
+  if (sides.computes == Computes::Small) {
+    if (!fast(forward)) return;
+    compute(dnnl::convolution_forward(forward), forward, forward.src_desc(), DNNL_ARG_SRC,
+            forward.weights_desc(), DNNL_ARG_WEIGHTS, forward.dst_desc(), DNNL_ARG_DST);
+  } else if (sides.computes == Computes::Large) {
+    const dnnl::convolution_backward_data::primitive_desc backward(
+        onednn::engine(), algorithm, large_wish, weight_wish, small_wish, problem.stride, dilation,
+        problem.padding, right, forward, attributes);
+    if (!fast(backward)) return;
+    compute(dnnl::convolution_backward_data(backward), backward, backward.diff_dst_desc(),
+            DNNL_ARG_DIFF_DST, backward.weights_desc(), DNNL_ARG_WEIGHTS, backward.diff_src_desc(),
+            DNNL_ARG_DIFF_SRC);
+  } else {
+    const dnnl::convolution_backward_weights::primitive_desc backward(
+        onednn::engine(), algorithm, large_wish, weight_wish, small_wish, problem.stride, dilation,
+        problem.padding, right, forward, attributes);
+    if (!fast(backward)) return;
+    const bool large_first = problem.transposed;
+    compute(dnnl::convolution_backward_weights(backward), backward,
+            large_first ? backward.src_desc() : backward.diff_dst_desc(),
+            large_first ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST,
+            large_first ? backward.diff_dst_desc() : backward.src_desc(),
+            large_first ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, backward.diff_weights_desc(),
+            DNNL_ARG_DIFF_WEIGHTS);
+  }
+  program_.finish();
+  description_ = "onednn " + kernel + ", " + std::to_string(reorders_) + " reorders";
+}
+
+std::string refuse(const ConvolutionProblem& problem) {
+  const size_t rank = problem.stride.size();
+  if (rank < 1 || rank > 3) return "oneDNN convolves over 1 to 3 dimensions";
+  for (const Tensor* tensor : {&problem.operands[0], &problem.operands[1], &problem.result}) {
+    if (!onednn::data_type(tensor->dtype)) {
+      return "oneDNN has no convolution of " + std::string(name_of(tensor->dtype));
+    }
+    if (tensor->sizes.size() != rank + 2) return "a tensor's rank is not that of the convolution";
+    for (size_t i = 0; i < tensor->sizes.size(); ++i) {
+      if (tensor->sizes[i] <= 0) return "a size is zero";
+      if (tensor->sizes[i] > 1 && tensor->strides[i] <= 0) {
+        return "a tensor repeats its elements or runs backwards";
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+ConvolutionProblem problem_of(const graph::Node& node, std::span<const int64_t> symbols) {
+  const auto& convolve = *node.as<graph::Convolve>();
+  const auto evaluate = [symbols](const graph::Extents& extents) {
+    std::vector<int64_t> values;
+    values.reserve(extents.size());
+    for (const graph::Extent& extent : extents) values.push_back(extent.evaluate(symbols));
+    return values;
+  };
+  const auto tensor = [&](graph::DType dtype, const graph::View& view) {
+    return Tensor{dtype, evaluate(view.sizes), evaluate(view.strides),
+                  view.offset.evaluate(symbols)};
+  };
+  ConvolutionProblem problem;
+  problem.kind = convolve.kind;
+  for (size_t i = 0; i < 2; ++i) {
+    problem.operands[i] = tensor(node.operands[i].dtype, node.operands[i].view);
+  }
+  problem.result = tensor(node.results[0].dtype, node.results[0].view);
+  problem.stride = evaluate(convolve.stride);
+  problem.padding = evaluate(convolve.padding);
+  problem.dilation = evaluate(convolve.dilation);
+  problem.groups = convolve.groups.evaluate(symbols);
+  problem.transposed = convolve.transposed;
+  return problem;
+}
+
+ConvolutionResult make_convolution(const ConvolutionProblem& problem, ConvolutionFormats formats) {
+  if (std::string reason = refuse(problem); !reason.empty()) return {nullptr, std::move(reason)};
+  try {
+    bool slow = false;
+    auto convolution = std::make_unique<OneDnnConvolution>(problem, formats, slow);
+    if (!slow) return {std::move(convolution), {}};
+  } catch (const dnnl::error& error) {
+    return {nullptr, std::string("oneDNN: ") + error.what()};
+  }
+  return {nullptr, "oneDNN has but a reference loop for this convolution in these formats"};
+}
+
+}  // namespace trireme::compile

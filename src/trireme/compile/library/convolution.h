@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions by oneDNN: forward, gradient of the input, gradient of the weight; grouped, dilated,
+// transposed; 1 to 3 spatial dimensions; f32, bf16, f16 (computed in f32 where the processor has no
+// f16 arithmetic). Prepared once, run many times, on memory of the caller's.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trireme/graph/ir/graph.h"
+
+namespace trireme::compile {
+
+// A Convolve node with the values of its symbols. Sizes as the node's views have them:
+// [N, C, spatial...] and [Cout, C / groups, kernel...] (transposed: [C, Cout / groups, kernel...]).
+struct ConvolutionProblem {
+  struct Tensor {
+    graph::DType dtype = graph::DType::Float32;
+    std::vector<int64_t> sizes{};
+    std::vector<int64_t> strides{};  // elements; any order of dimensions, channels last too
+    int64_t offset = 0;              // elements; not part of the problem, the caller adds it
+  };
+  graph::ConvolveKind kind = graph::ConvolveKind::Forward;
+  std::array<Tensor, 2> operands{};  // in the node's order
+  Tensor result{};
+  std::vector<int64_t> stride{};
+  std::vector<int64_t> padding{};
+  std::vector<int64_t> dilation{};
+  int64_t groups = 1;
+  bool transposed = false;
+};
+
+// `node` is a Convolve.
+ConvolutionProblem problem_of(const graph::Node& node, std::span<const int64_t> symbols);
+
+// In which formats the kernel sees the tensors. Those that are not so are reordered in the scratch.
+enum class ConvolutionFormats : uint8_t {
+  AsGiven,       // activations in place; only the weight may be reordered
+  ChannelsLast,  // activations with channels innermost
+  Preferred,     // what oneDNN asks for, which is mostly blocked
+};
+
+class Convolution {
+ public:
+  Convolution() = default;
+  Convolution(const Convolution&) = delete;
+  Convolution& operator=(const Convolution&) = delete;
+  virtual ~Convolution() = default;
+
+  // Pointers to the elements at the views' offsets; `scratch`: scratch_bytes() bytes, aligned
+  // to 64. All of the result is written. Runs may be concurrent, each with its own scratch. Uses as
+  // many threads as OpenMP had when this was made.
+  virtual void run(const void* first, const void* second, void* result,
+                   std::byte* scratch) const = 0;
+  virtual size_t scratch_bytes() const = 0;
+  virtual std::string description() const = 0;  // kernel and number of reorders
+};
+
+struct ConvolutionResult {
+  std::unique_ptr<Convolution> convolution;
+  std::string reason;  // why there is none
+};
+
+ConvolutionResult make_convolution(const ConvolutionProblem& problem, ConvolutionFormats formats);
+
+}  // namespace trireme::compile
