@@ -70,6 +70,7 @@ std::map<std::string, uint64_t> segments() {
           {"followed", counters.followed},
           {"diverged", counters.diverged},
           {"calls_followed", counters.calls_followed},
+          {"programs_pending", counters.programs_pending},
           {"cuts_interval", counters.cuts[0]},
           {"cuts_demand", counters.cuts[1]},
           {"cuts_step", counters.cuts[2]},

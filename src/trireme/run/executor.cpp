@@ -79,7 +79,9 @@ class Executor {
 
   SegmentCounters segments() {
     const std::lock_guard lock(counters_mutex_);
-    return counters_;
+    SegmentCounters counters = counters_;
+    if (maker_ != nullptr) counters.programs_pending = maker_->pending();
+    return counters;
   }
 
   bool forked() const { return forked_.load(std::memory_order_relaxed); }
@@ -153,10 +155,17 @@ class Executor {
     SegmentRunner runner(record::recorder().queue(), maker,
                          static_cast<size_t>(base::env_int("TRIREME_INTERVAL", 64)),
                          [&](record::Call& call) { run(call, executor, warnings); });
+    use_maker(&maker);
     while (runner.step()) {
       const std::lock_guard lock(counters_mutex_);
       counters_ = runner.counters();
     }
+    use_maker(nullptr);
+  }
+
+  void use_maker(const ProgramMaker* maker) {
+    const std::lock_guard lock(counters_mutex_);
+    maker_ = maker;
   }
 
   void run(record::Call& call, ReferenceExecutor& executor, CallWarnings& warnings) {
@@ -203,7 +212,8 @@ class Executor {
   std::unique_ptr<Verifier> verifier_ =
       base::env_flag("TRIREME_VERIFY") ? std::make_unique<Verifier>() : nullptr;
   std::unique_ptr<std::thread> thread_;
-  std::mutex counters_mutex_;
+  std::mutex counters_mutex_;  // guards the next two
+  const ProgramMaker* maker_ = nullptr;
   SegmentCounters counters_;
   std::atomic<bool> running_{false};
   std::atomic<bool> abandon_{false};

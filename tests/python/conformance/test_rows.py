@@ -16,17 +16,20 @@ SAMPLES = os.environ.get("TRIREME_TEST_SAMPLES", "6")
 
 # dtype: how many ATen overloads must have been lowered and agreed, at the least.
 OVERLOADS = {
-    "float32": 280,
-    "float64": 280,
-    "bfloat16": 270,
-    "float16": 190,
-    "int64": 105,
-    "bool": 70,
-    "complex64": 110,
+    "float32": 370,
+    "float64": 370,
+    "bfloat16": 355,
+    "float16": 355,
+    "int64": 215,
+    "bool": 160,
+    "complex64": 190,
 }
 
 # What may differ, and why.
 EXPECTED: dict[str, dict[str, str]] = {
+    "float16": {
+        "aten::soft_margin_loss": "ATen computes it in half precision, and overflows",
+    },
     "complex64": {
         "aten::linalg_vector_norm": "ATen sums squares of complex numbers in float",
     },

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import trireme._C as native
 from torch.testing._internal.common_methods_invocations import op_db
+
+from trireme import _C
 
 DEVICE = torch.device("trireme")
 
@@ -60,7 +61,7 @@ def main(dtype_name: str, samples: int) -> None:
                         run(op, sample)
                     with contextlib.suppress(Exception):
                         torch.accelerator.synchronize()
-    print(json.dumps(native.verification()))
+    print(json.dumps(_C.verification()))
 
 
 if __name__ == "__main__":

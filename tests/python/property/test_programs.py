@@ -44,11 +44,11 @@ def _graphs_agree(on_device: bool) -> Any:
     """With TRIREME_VERIFY=1: the graphs of what ran give what the kernels gave."""
     yield
     if on_device:
-        import trireme._C as native
+        from trireme import _C
 
         with contextlib.suppress(Exception):  # an error of a program, that it did not wait for
             torch.accelerator.synchronize()
-        wrong = {op: seen[3] for op, seen in native.verification().items() if seen[1]}
+        wrong = {op: seen[3] for op, seen in _C.verification().items() if seen[1]}
         assert not wrong
 
 

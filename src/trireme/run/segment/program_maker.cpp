@@ -38,6 +38,7 @@ ProgramMaker::~ProgramMaker() {
 void ProgramMaker::ask(std::shared_ptr<const SegmentLog> log, std::vector<bool> varies,
                        std::shared_ptr<ProgramSlot> slot) {
   slot->ask();
+  pending_.fetch_add(1, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
     jobs_.push_back({std::move(log), std::move(varies), std::move(slot)});
@@ -62,6 +63,7 @@ void ProgramMaker::loop() {
     } catch (const std::exception& reason) {
       job.slot->refuse(reason.what());
     }
+    pending_.fetch_sub(1, std::memory_order_release);
   }
 }
 

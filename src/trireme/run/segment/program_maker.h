@@ -2,7 +2,9 @@
 // Makes programs of segments on a thread of its own.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -30,6 +32,8 @@ class ProgramMaker {
   // Returns at once; `slot` is filled, or refuses, later.
   void ask(std::shared_ptr<const SegmentLog> log, std::vector<bool> varies,
            std::shared_ptr<ProgramSlot> slot);
+  // How many were asked for and are neither made nor refused yet. Any thread.
+  uint64_t pending() const { return pending_.load(std::memory_order_acquire); }
 
  private:
   struct Job {
@@ -45,6 +49,7 @@ class ProgramMaker {
   std::condition_variable wakes_;
   std::deque<Job> jobs_;
   bool stopping_ = false;
+  std::atomic<uint64_t> pending_{0};
   std::thread thread_;
 };
 

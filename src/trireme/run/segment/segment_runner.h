@@ -30,6 +30,7 @@ struct SegmentCounters {
   uint64_t followed = 0;  // of these, run by a program
   uint64_t diverged = 0;  // held back, then run call by call
   uint64_t calls_followed = 0;
+  uint64_t programs_pending = 0;  // being made
   uint64_t cuts[kCuts] = {};
 };
 
