@@ -84,7 +84,7 @@ struct CallForm {
   std::vector<size_t> fresh_nbytes;
   std::vector<ArgUpdate> updates;
 
-  uint64_t hits = 0;  // guarded by the recorder's lock
+  uint64_t hits = 0;      // guarded by the recorder's lock
   mutable PinCount pins;  // it is not freed while any is left
 };
 

@@ -43,7 +43,8 @@ class CallQueue {
   Call& next() { return ring_[next_number() & mask_]; }
   // Publishes the slot.
   void append();
-  // The item that is appended next begins a segment: the program has waited for a value. Any thread.
+  // The item that is appended next begins a segment: the program has waited for a value. Any
+  // thread.
   void cut_next() { cut_next_.store(true, std::memory_order_relaxed); }
 
   // --- any thread ---

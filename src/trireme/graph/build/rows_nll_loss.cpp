@@ -40,7 +40,7 @@ Targets read_targets(Lowering& lowering, const Tensor& source, const Tensor& tar
 // What lies at the index along the last dimension of `source` (repeated along the others).
 Tensor gathered(Lowering& lowering, const Tensor& source, const Tensor& index) {
   const size_t last = source.rank() - 1;
-  const Tensor result = lowering.temporary(source.dtype, index.sizes);
+  Tensor result = lowering.temporary(source.dtype, index.sizes);
   Gather gather;
   gather.indexed.push_back({source.strides[last], source.sizes[last]});
   const Tensor start = expand(select(source, last, 0), index.sizes);

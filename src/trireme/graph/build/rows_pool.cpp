@@ -63,7 +63,7 @@ Tensor padded(Lowering& lowering, const Tensor& source, const Extents& output,
     any |= sizes[dim] != source.sizes[dim];
   }
   if (!any) return source;
-  const Tensor result = lowering.temporary(compute, sizes);
+  Tensor result = lowering.temporary(compute, sizes);
   fill(lowering, result, border);
   Tensor inside = result;
   for (size_t i = 0; i < windows.dims(); ++i) {

@@ -172,6 +172,7 @@ void run_reduce(NodeRun& run, const Reduce& reduce) {
   const std::vector<ExprId>& roots = reduce.expression.roots;
   const auto fresh = [&] {
     std::vector<Accumulator> made;
+    made.reserve(roots.size());
     for (const ExprId root : roots) {
       made.emplace_back(reduce.op, reduce.expression.nodes[root].dtype);
     }

@@ -82,6 +82,7 @@ void each_line(const NodeRun& run, const std::vector<int64_t>& dims, size_t dim,
     for (size_t k = 0; k < to.size(); ++k) points.locate(run.results[k].layout, to[k]);
     for (size_t i = 0; i < from.size(); ++i) {
       std::vector<int64_t> starts;
+      starts.reserve(to.size());
       for (const auto& result : to) starts.push_back(result[i]);
       line(from[i], starts);
     }

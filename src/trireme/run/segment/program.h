@@ -38,8 +38,8 @@ class ProgramSlot {
     program_ = std::move(program);
     state_.store(State::Ready, std::memory_order_release);
   }
-  void refuse(std::string why) {
-    why_ = std::move(why);
+  void refuse(const std::string& why) {
+    why_ = why;
     state_.store(State::Refused, std::memory_order_release);
   }
   Program& program() const { return *program_; }   // when ready
