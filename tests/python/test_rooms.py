@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "trireme"
 
 # A room may include itself and the rooms before it.
-ORDER = ("base", "record", "graph", "run", "device", "python")
+ORDER = ("base", "record", "graph", "compile", "run", "device", "python")
 # Rooms that include nothing of torch.
-TORCHLESS = ("base", "graph")
+TORCHLESS = ("base", "graph", "compile")
 # Libraries of their own, that no room may include and that include no room.
 ALONE = ("cuda_alias",)
 
