@@ -150,7 +150,9 @@ TEST(MapKernel, StridesBroadcastsAndSymbols) {
     Inputs inputs;
     inputs.buffers = {a, b};
     inputs.symbols = {size};
-    inputs.numbers = {{DType::Float64, 0, 0.75}};
+    inputs.numbers.resize(1);
+    inputs.numbers[0].dtype = DType::Float64;
+    inputs.numbers[0].real = 0.75;
     expect_near(run_both(graph, inputs, 2), DType::Float32, 0, "strided map");
   }
 }
@@ -194,9 +196,10 @@ TEST(ReduceKernel, EveryReductionIsTheInterpreters) {
           const std::string what = "reduce " + std::to_string(static_cast<int>(op)) + " of " +
                                    std::string(name_of(dtype)) + " " + std::to_string(length) +
                                    " layout " + std::to_string(layout);
-          // what was summed sets the scale of f64's error: f32 is summed in f64
+          // f32 is summed in f64. f64 itself is summed in another order than the interpreter's, of
+          // up to 4161 points: what was summed sets the scale of the difference.
           const double scale = dtype == DType::Float64 ? static_cast<double>(rows * length) : 0;
-          expect_near(run_both(graph, inputs, 4), type, dtype == DType::Float64 ? 4 : 1, what,
+          expect_near(run_both(graph, inputs, 4), type, dtype == DType::Float64 ? 16 : 1, what,
                       scale);
         }
       }

@@ -286,10 +286,13 @@ Value* Scalars::integer(ScalarOp op, DType dtype, Value* x, Value* y) {
     case ScalarOp::FloorDiv:
     case ScalarOp::Fmod:
     case ScalarOp::Remainder:
-      if (truth) unknown(op, dtype);
+      if (truth) {  // 0 and 1 as numbers
+        const bool quotient = op == ScalarOp::Div || op == ScalarOp::FloorDiv;
+        return quotient ? b_.CreateAnd(x, y) : whole(x, 0);
+      }
       return divide(op, dtype, x, y);
     case ScalarOp::Pow: {
-      if (truth) unknown(op, dtype);
+      if (truth) return b_.CreateOr(x, b_.CreateNot(y));
       if (negative) return power(x, y);
       llvm::Type* wide = shaped(b_.getInt64Ty(), x);
       return b_.CreateTrunc(power(b_.CreateZExt(x, wide), b_.CreateZExt(y, wide)), x->getType());
