@@ -248,6 +248,7 @@ TEST(MathFunctions, AreWithinTwoUlps) {
       const double wanted = both.wanted[0][i];
       const double given = both.given[0][i];
       if (wanted == given || (std::isnan(wanted) && std::isnan(given))) continue;
+      ASSERT_EQ(std::isnan(wanted), std::isnan(given)) << graph::name_of(op) << " " << samples[i];
       worst = std::max(worst, std::abs(wanted - given) / ulp(DType::Float32, wanted));
     }
     std::cout << graph::name_of(op) << ": " << worst << " ulp from the rounded double result\n";
