@@ -29,11 +29,8 @@ def _autoload() -> None:
         return
     _loaded = True
     try:
-        from trireme import _libraries
-
-        _libraries.load()
         from trireme import _C  # noqa: F401 (registers kernels, hooks, guard and allocator)
-    except (ImportError, OSError) as error:
+    except ImportError as error:
         # Raising here would make `import torch` fail, and with it the build of the very module
         # that is missing.
         warnings.warn(

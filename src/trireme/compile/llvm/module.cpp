@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/compile/llvm/module.h"
+
+#include <llvm/ADT/SmallVector.h>
+#include <llvm/Config/llvm-config.h>
+#include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
+#include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/Transforms/InstCombine/InstCombine.h>
+#include <llvm/Transforms/Scalar/EarlyCSE.h>
+#include <llvm/Transforms/Scalar/LICM.h>
+#include <llvm/Transforms/Scalar/LoopPassManager.h>
+#include <llvm/Transforms/Scalar/SROA.h>
+#include <llvm/Transforms/Scalar/SimplifyCFG.h>
+
+#include <cstring>
+
+#include "trireme/compile/llvm/emitter.h"
+#include "trireme/compile/llvm/functions.h"
+
+namespace trireme::compile {
+namespace {
+
+constexpr std::string_view kMagic = "trireme kernels 1\n";
+
+void prepare_target() {
+  static const bool ready = [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    return true;
+  }();
+  (void)ready;
+}
+
+[[noreturn]] void fail(const std::string& where, llvm::Error error) {
+  throw CompileError("kernel compiler: " + where + ": " + llvm::toString(std::move(error)));
+}
+
+template <class T>
+T take(const std::string& where, llvm::Expected<T> value) {
+  if (!value) fail(where, value.takeError());
+  return std::move(*value);
+}
+
+llvm::orc::JITTargetMachineBuilder host() {
+  prepare_target();
+  auto builder = take("this CPU", llvm::orc::JITTargetMachineBuilder::detectHost());
+  builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
+  builder.getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  builder.setRelocationModel(llvm::Reloc::PIC_);
+  return builder;
+}
+
+// 32-bit lanes of the widest vectors.
+unsigned lanes_of(const llvm::orc::JITTargetMachineBuilder& builder) {
+  const std::string features = builder.getFeatures().getString();
+  if (features.find("+avx512f") != std::string::npos) return 16;
+  return features.find("+avx2") != std::string::npos ? 8 : 4;
+}
+
+// Emits no loops to unroll and nothing to vectorise, so that little is left for passes.
+void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder passes(&machine);
+  passes.registerModuleAnalyses(modules);
+  passes.registerCGSCCAnalyses(components);
+  passes.registerFunctionAnalyses(functions);
+  passes.registerLoopAnalyses(loops);
+  passes.crossRegisterProxies(loops, functions, components, modules);
+  llvm::FunctionPassManager order;
+  order.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+  order.addPass(llvm::EarlyCSEPass(true));
+  order.addPass(llvm::InstCombinePass());
+  order.addPass(llvm::SimplifyCFGPass());
+  order.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()), true));
+  order.addPass(llvm::EarlyCSEPass(true));
+  order.addPass(llvm::InstCombinePass());
+  for (llvm::Function& function : module) {
+    if (!function.isDeclaration()) order.run(function, functions);
+  }
+}
+
+void check(const llvm::Module& module, const std::string& name) {
+  std::string message;
+  llvm::raw_string_ostream out(message);
+  if (llvm::verifyModule(module, &out)) {
+    throw CompileError("kernel compiler: " + name + " became wrong LLVM IR: " + message);
+  }
+}
+
+void check(const Kernel& kernel) {
+  if (const auto wrong = verify(kernel)) {
+    throw CompileError("kernel compiler: kernel " + kernel.name + ": " + *wrong);
+  }
+}
+
+}  // namespace
+
+std::string host_key() {
+  const auto builder = host();
+  return std::string("llvm " LLVM_VERSION_STRING " ") + builder.getTargetTriple().str() + " " +
+         builder.getCPU() + " " + builder.getFeatures().getString();
+}
+
+std::string print_llvm(const Kernel& kernel) {
+  check(kernel);
+  llvm::LLVMContext context;
+  llvm::Module module(kernel.name, context);
+  emit(kernel, module, lanes_of(host()));
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  module.print(out, nullptr);
+  return text;
+}
+
+std::vector<std::byte> compile_object(std::span<const Kernel> kernels) {
+  auto builder = host();
+  auto machine = take("this CPU", builder.createTargetMachine());
+  llvm::LLVMContext context;
+  llvm::Module module("kernels", context);
+  module.setTargetTriple(machine->getTargetTriple().str());
+  module.setDataLayout(machine->createDataLayout());
+  for (const Kernel& kernel : kernels) {
+    check(kernel);
+    if (module.getFunction(kernel.name) != nullptr) {
+      throw CompileError("kernel compiler: two kernels are named " + kernel.name);
+    }
+    emit(kernel, module, lanes_of(builder));
+  }
+  check(module, "a module");
+  optimise(module, *machine);
+  llvm::SmallVector<char, 0> object;
+  llvm::raw_svector_ostream out(object);
+  llvm::legacy::PassManager codegen;
+  if (machine->addPassesToEmitFile(codegen, out, nullptr, llvm::CodeGenFileType::ObjectFile)) {
+    throw CompileError("kernel compiler: LLVM writes no object code for this CPU");
+  }
+  codegen.run(module);
+  const std::string head = std::string(kMagic) + host_key() + '\n';
+  std::vector<std::byte> bytes(head.size() + object.size());
+  std::memcpy(bytes.data(), head.data(), head.size());
+  std::memcpy(bytes.data() + head.size(), object.data(), object.size());
+  return bytes;
+}
+
+struct Module::Loaded {
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+};
+
+Module::Module(std::span<const std::byte> object) : loaded_(std::make_unique<Loaded>()) {
+  const std::string_view text(reinterpret_cast<const char*>(object.data()), object.size());
+  const size_t end = text.find('\n', kMagic.size());
+  if (!text.starts_with(kMagic) || end == std::string_view::npos) {
+    throw CompileError("kernel loader: these bytes are no compiled kernels; compile them again");
+  }
+  const std::string_view key = text.substr(kMagic.size(), end - kMagic.size());
+  if (key != host_key()) {
+    throw CompileError("kernel loader: compiled for another machine (" + std::string(key) +
+                       "); compile the kernels again on this one");
+  }
+  llvm::orc::LLJITBuilder builder;
+  builder.setJITTargetMachineBuilder(host());
+  loaded_->jit = take("the loader", builder.create());
+  llvm::orc::LLJIT& jit = *loaded_->jit;
+  llvm::orc::SymbolMap symbols;
+  const auto add = [&](const char* name, auto* function) {
+    symbols[jit.mangleAndIntern(name)] = {
+        llvm::orc::ExecutorAddr::fromPtr(function),
+        llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
+  };
+  for (const MathFunction& function : math_functions()) {
+    if (function.unary != nullptr) add(function.name, function.unary);
+    if (function.binary != nullptr) add(function.name, function.binary);
+  }
+  if (auto error = jit.getMainJITDylib().define(llvm::orc::absoluteSymbols(std::move(symbols)))) {
+    fail("the loader", std::move(error));
+  }
+  // what LLVM itself calls: memset, fma where the CPU has none
+  jit.getMainJITDylib().addGenerator(
+      take("the process's symbols", llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+                                        jit.getDataLayout().getGlobalPrefix())));
+  const std::string_view code = text.substr(end + 1);
+  auto memory = llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(code.data(), code.size()));
+  if (auto error = jit.addObjectFile(std::move(memory))) fail("the loader", std::move(error));
+}
+
+Module::Module(Module&&) noexcept = default;
+Module& Module::operator=(Module&&) noexcept = default;
+Module::~Module() = default;
+
+KernelFunction Module::function(const std::string& name) const {
+  auto address = take("kernel " + name, loaded_->jit->lookup(name));
+  return address.toPtr<KernelFunction>();
+}
+
+}  // namespace trireme::compile

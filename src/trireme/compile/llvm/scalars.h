@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scalar operations as LLVM instructions, over scalars or vectors. Includes LLVM: for llvm/*.cpp
+// alone.
+#pragma once
+
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include <array>
+#include <string>
+
+#include "trireme/compile/llvm/module.h"
+#include "trireme/graph/ir/dtype.h"
+#include "trireme/graph/ir/expression.h"
+
+namespace trireme::compile {
+
+// A value in a register. Bool is i1, f16 and bf16 are f32 holding a value of theirs, the others
+// are what they are; as a vector, one element per lane.
+struct Typed {
+  llvm::Value* value = nullptr;
+  graph::DType dtype = graph::DType::Float32;
+};
+
+class Scalars {
+ public:
+  explicit Scalars(llvm::IRBuilder<>& builder) : b_(builder) {}
+
+  llvm::Type* type(graph::DType dtype) const;         // in a register, one lane
+  llvm::Type* memory_type(graph::DType dtype) const;  // in a buffer
+  static unsigned lanes(const llvm::Value* value);    // 1: a scalar
+  llvm::Value* widen(llvm::Value* value, unsigned lanes);
+
+  llvm::Value* from_memory(llvm::Value* value, graph::DType dtype);
+  llvm::Value* to_memory(llvm::Value* value, graph::DType dtype);
+
+  // Throws CompileError for what no kernel computes (complex numbers).
+  llvm::Value* apply(graph::ScalarOp op, graph::DType dtype, std::array<Typed, 3> args);
+  llvm::Value* cast(Typed from, graph::DType to);
+
+  llvm::Value* maximum(llvm::Value* a, llvm::Value* b, graph::DType dtype, bool minimum);
+  // Of f64. Errors below 2^-36 where `single`, which is for results that are rounded to f32; else
+  // the C library's.
+  llvm::Value* exp(llvm::Value* x, bool single);
+  llvm::Value* log(llvm::Value* x, bool single);
+
+ private:
+  llvm::Value* unary(graph::ScalarOp op, graph::DType dtype, Typed arg);
+  llvm::Value* integer(graph::ScalarOp op, graph::DType dtype, llvm::Value* x, llvm::Value* y);
+  llvm::Value* real(graph::ScalarOp op, graph::DType dtype, llvm::Value* x, llvm::Value* y);
+  llvm::Value* compare(graph::ScalarOp op, Typed x, Typed y);
+  llvm::Value* divide(graph::ScalarOp op, graph::DType dtype, llvm::Value* x, llvm::Value* y);
+  llvm::Value* power(llvm::Value* base, llvm::Value* exponent);
+  llvm::Value* round_to(llvm::Value* value, graph::DType dtype);
+  llvm::Value* vector_math(graph::ScalarOp op, llvm::Value* x);
+  llvm::Value* fused(llvm::Value* x, llvm::Value* y, llvm::Value* z);
+  llvm::Value* call(graph::ScalarOp op, llvm::Value* x, llvm::Value* y);
+  llvm::Value* intrinsic(llvm::Intrinsic::ID id, llvm::Value* x);
+  llvm::Value* is_nan(llvm::Value* x) { return b_.CreateFCmpUNO(x, x); }
+  llvm::Value* number(llvm::Value* like, double value);
+  llvm::Value* whole(llvm::Value* like, int64_t value);
+  llvm::Type* shaped(llvm::Type* element, const llvm::Value* like);
+
+  llvm::IRBuilder<>& b_;
+};
+
+}  // namespace trireme::compile

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel_support.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <stdexcept>
+
+#include "trireme/compile/llvm/module.h"
+#include "trireme/compile/lower/lower.h"
+#include "trireme/graph/interpret/memory.h"
+
+namespace trireme::compile::testing {
+
+using graph::DType;
+
+namespace {
+
+std::vector<double> elements(DType dtype, std::span<const std::byte> bytes) {
+  std::vector<double> values;
+  for (size_t at = 0; at < bytes.size(); at += graph::size_of(dtype)) {
+    values.push_back(graph::is_floating(dtype)
+                         ? graph::read_real(dtype, bytes.data() + at)
+                         : static_cast<double>(graph::read_integer(dtype, bytes.data() + at)));
+  }
+  return values;
+}
+
+}  // namespace
+
+Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pieces) {
+  Both both;
+  const auto wanted = graph::interpret(graph, inputs, nullptr);
+  const graph::Node& node = graph.nodes.at(0);
+  const Lowered lowered = lower(graph, node, "kernel");
+  if (!lowered.kernel) throw std::runtime_error(lowered.why);
+  both.kernel = print(*lowered.kernel);
+  const Module module(compile_object(std::span(&*lowered.kernel, 1)));
+  std::vector<std::vector<std::byte>> memory;
+  for (const auto& buffer : inputs.buffers) memory.emplace_back(buffer.begin(), buffer.end());
+  for (const auto& result : node.results) {
+    const auto count =
+        static_cast<size_t>(graph.values[result.value].count.evaluate(inputs.symbols));
+    memory.emplace_back(count * graph::size_of(result.dtype), std::byte{0});
+  }
+  std::vector<std::byte*> buffers;
+  buffers.reserve(memory.size());
+  for (auto& one : memory) buffers.push_back(one.data());
+  std::vector<ScalarArg> numbers;
+  for (const auto& number : inputs.numbers) numbers.push_back({number.integer, number.real});
+  const int64_t range = range_of(*lowered.kernel).evaluate(inputs.symbols);
+  const KernelFunction function = module.function("kernel");
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    function(buffers.data(), numbers.data(), inputs.symbols.data(), nullptr, range * piece / pieces,
+             range * (piece + 1) / pieces);
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const DType dtype = node.results[i].dtype;
+    both.wanted.push_back(elements(dtype, wanted[i].bytes()));
+    both.given.push_back(elements(dtype, memory[inputs.buffers.size() + i]));
+  }
+  return both;
+}
+
+std::vector<std::byte> random_elements(DType dtype, int64_t count, uint64_t seed, bool special,
+                                       double reach) {
+  std::mt19937_64 random(seed);
+  const size_t size = graph::size_of(dtype);
+  std::vector<std::byte> bytes(static_cast<size_t>(count) * size);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kSpecial[] = {
+      0, -0.0, kInfinity, -kInfinity, std::numeric_limits<double>::quiet_NaN(), 1, -1, 0.5, 2.5};
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    if (graph::is_floating(dtype)) {
+      double value = std::uniform_real_distribution<double>(-reach, reach)(random);
+      if (special && random() % 5 == 0) value = kSpecial[random() % std::size(kSpecial)];
+      graph::write_real(dtype, bytes.data() + i * size, value);
+    } else {
+      const auto value = static_cast<int64_t>(random() % 23) - 11;
+      graph::write_integer(dtype, bytes.data() + i * size,
+                           dtype == DType::Bool ? value & 1 : value);
+    }
+  }
+  return bytes;
+}
+
+double ulp(DType dtype, double value) {
+  if (!std::isfinite(value)) return 0;
+  const int digits = dtype == DType::Float64   ? 52
+                     : dtype == DType::Float32 ? 23
+                     : dtype == DType::Float16 ? 10
+                                               : 7;
+  const int lowest = dtype == DType::Float64 ? -1022 : dtype == DType::Float16 ? -14 : -126;
+  const int exponent = value == 0 ? lowest : std::max(std::ilogb(value), lowest);
+  return std::ldexp(1.0, exponent - digits);
+}
+
+graph::Graph graph_of(graph::Node node, const std::vector<graph::Value>& operands,
+                      const std::vector<graph::Value>& results) {
+  graph::Graph graph;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    node.operands[i].value = graph.add_input(operands[i].dtype, operands[i].count);
+    node.operands[i].dtype = operands[i].dtype;
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    node.results[i].value = graph.add_value(results[i].dtype, results[i].count);
+    node.results[i].dtype = results[i].dtype;
+    graph.outputs.push_back({node.results[i].value, {}});
+  }
+  graph.nodes.push_back(std::move(node));
+  return graph;
+}
+
+}  // namespace trireme::compile::testing

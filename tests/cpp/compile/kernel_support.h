@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a graph's nodes as compiled kernels, to be held against the interpreter.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "trireme/graph/interpret/interpret.h"
+#include "trireme/graph/ir/graph.h"
+
+namespace trireme::compile::testing {
+
+// The elements of the results of the graph's one node, in double, by the interpreter and by its
+// kernel, which runs in `pieces` ranges. The results have no bases.
+struct Both {
+  std::vector<std::vector<double>> wanted;
+  std::vector<std::vector<double>> given;
+  std::string kernel;  // as text
+};
+Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pieces);
+
+// Random elements of a dtype; of floating ones some are special: 0, infinities, NaN.
+std::vector<std::byte> random_elements(graph::DType dtype, int64_t count, uint64_t seed,
+                                       bool special, double reach = 4);
+
+// The spacing of the dtype's numbers about a value.
+double ulp(graph::DType dtype, double value);
+
+// A graph of one node over fresh inputs; the results are its outputs.
+graph::Graph graph_of(graph::Node node, const std::vector<graph::Value>& operands,
+                      const std::vector<graph::Value>& results);
+
+}  // namespace trireme::compile::testing
