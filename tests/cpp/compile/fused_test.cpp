@@ -37,7 +37,7 @@ Kernel masked_softmax_and_negation() {
   kernel.accumulators = 2;
   Compute nothing{3, ScalarOp::Constant, kReal};
   nothing.value = -std::numeric_limits<double>::infinity();
-  Loop most{1, kColumns, LoopKind::Vector};
+  Loop most{1, kColumns, LoopKind::Vector, {}};
   most.body = {{Affine{1, {0, {{1, 1}}, {}}}},
                {op(2, ScalarOp::Le, DType::Bool, {1, 0})},
                {nothing},
@@ -45,19 +45,19 @@ Kernel masked_softmax_and_negation() {
                {op(5, ScalarOp::Select, kReal, {2, 4, 3})},
                {Update{0, 5, {}}},
                {Store{5, kept(1), {}}}};
-  Loop sum{2, kColumns, LoopKind::Vector};
+  Loop sum{2, kColumns, LoopKind::Vector, {}};
   sum.body = {{Load{7, kept(2), {}}},
               {op(8, ScalarOp::Sub, kReal, {7, 6})},
               {op(9, ScalarOp::Exp, kReal, {8})},
               {Update{1, 9, {}}},
               {Store{9, kept(2), {}}}};
-  Loop quotient{3, kColumns, LoopKind::Vector};
+  Loop quotient{3, kColumns, LoopKind::Vector, {}};
   quotient.body = {{Affine{11, {0, {{3, 1}}, {}}}},
                    {op(12, ScalarOp::Le, DType::Bool, {11, 0})},
                    {Load{13, kept(3), {}}},
                    {op(14, ScalarOp::Div, kReal, {13, 10})},
                    {Store{14, element(1, 0, 3), 12}}};
-  Loop rows{0, kRows};
+  Loop rows{0, kRows, LoopKind::Serial, {}};
   rows.body = {{Affine{0, {0, {{0, 8}}, {}}}},
                {Declare{0, ReduceOp::Maximum, kReal}},
                {most},
@@ -66,7 +66,7 @@ Kernel masked_softmax_and_negation() {
                {sum},
                {Read{1, 10, {}}},
                {quotient}};
-  Loop negation{4, 20, LoopKind::Vector};
+  Loop negation{4, 20, LoopKind::Vector, {}};
   const Place at{Place::Kind::Buffer, 2, {0, {{4, 1}}, {}}};
   negation.body = {{Load{15, at, {}}}, {op(16, ScalarOp::Neg, kReal, {15})}, {Store{16, at, {}}}};
   kernel.body = {rows, negation};

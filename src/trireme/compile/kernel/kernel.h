@@ -118,7 +118,7 @@ struct Loop {
   LoopId id = 0;
   Extent count = 1;  // trips
   LoopKind kind = LoopKind::Serial;
-  std::vector<Statement> body{};
+  std::vector<Statement> body;
 };
 
 struct Statement {

@@ -11,7 +11,6 @@
 
 namespace trireme::compile {
 
-using graph::DType;
 using graph::ScalarOp;
 using llvm::Value;
 
