@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "trireme/graph/build/shape_views.h"
+
 namespace trireme::graph {
 
 std::vector<size_t> all_dims(size_t rank) {
@@ -82,13 +84,7 @@ Moments moments(Lowering& lowering, const Tensor& source, std::span<const size_t
 Tensor split_dim(const Tensor& tensor, size_t dim, const Extent& outer) {
   const auto inner = tensor.sizes[dim].divided_by(outer);
   if (!inner) decline("a dimension that does not divide");
-  Tensor result = tensor;
-  result.sizes[dim] = outer;
-  result.strides[dim] = tensor.strides[dim] * *inner;
-  result.sizes.insert(result.sizes.begin() + static_cast<ptrdiff_t>(dim) + 1, *inner);
-  result.strides.insert(result.strides.begin() + static_cast<ptrdiff_t>(dim) + 1,
-                        tensor.strides[dim]);
-  return result;
+  return split_dim(tensor, dim, outer, *inner);
 }
 
 }  // namespace trireme::graph

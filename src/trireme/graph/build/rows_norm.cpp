@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layer, group and RMS norm; weight norm. Batch norm: rows_batch_norm.cpp.
-#include <numeric>
-
 #include "trireme/graph/build/loop.h"
 #include "trireme/graph/build/op_table.h"
 #include "trireme/graph/build/reductions.h"
@@ -58,8 +56,7 @@ BackwardSums sums_of(Lowering& lowering, const Normalized& norm) {
 void grad_input(Lowering& lowering, const Normalized& norm, const Tensor& target) {
   const BackwardSums sums = sums_of(lowering, norm);
   const Extents& sizes = norm.input.sizes;
-  std::vector<size_t> order(norm.input.rank());
-  std::iota(order.begin(), order.end(), size_t{0});
+  const std::vector<size_t> order = all_dims(norm.input.rank());
   Loop loop(lowering, sizes);
   const auto spread = [&](const Tensor& kept) { return repeated_at(kept, norm.dims, sizes); };
   const Scalar g = norm.grad_times_weight(loop, order);
@@ -143,8 +140,7 @@ void layer_norm_backward(Lowering& lowering) {
                   compute_type(input.dtype)};
   if (lowering.given(5)) norm.weight = expand(lowering.tensor(5), input.sizes);
   if (lowering.output(0).defined()) grad_input(lowering, norm, lowering.output(0));
-  std::vector<size_t> outer(rank - dims.size());
-  std::iota(outer.begin(), outer.end(), size_t{0});
+  const std::vector<size_t> outer = all_dims(rank - dims.size());
   grad_parameters(lowering, norm, outer, lowering.output(1), lowering.output(2));
 }
 
@@ -187,8 +183,7 @@ void rms_norm_backward(Lowering& lowering) {
       compute_type(input.dtype)};
   if (lowering.given(4)) norm.weight = expand(lowering.tensor(4), input.sizes);
   if (lowering.output(0).defined()) grad_input(lowering, norm, lowering.output(0));
-  std::vector<size_t> outer(rank - dims.size());
-  std::iota(outer.begin(), outer.end(), size_t{0});
+  const std::vector<size_t> outer = all_dims(rank - dims.size());
   grad_parameters(lowering, norm, outer, lowering.output(1), {});
 }
 
