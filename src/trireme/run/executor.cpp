@@ -24,6 +24,7 @@
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/alloc/host_allocator.h"
 #include "trireme/run/reference_executor.h"
+#include "trireme/run/segment/compiled_program.h"
 #include "trireme/run/segment/held_calls.h"
 #include "trireme/run/segment/interpreted_program.h"
 #include "trireme/run/segment/segment_runner.h"
@@ -131,8 +132,11 @@ class Executor {
     const c10::WarningUtils::WarningHandlerGuard handler(&warnings);
     if (verifier_) {
       run_verified(warnings);
-    } else if (base::env_string("TRIREME_COMPILE") == "interpret") {
-      run_followed(warnings);
+    } else if (const auto compile = base::env_string("TRIREME_COMPILE");
+               compile == "interpret") {
+      run_followed(warnings, make_interpreted_program);
+    } else if (compile == "1") {
+      run_followed(warnings, make_compiled_program);
     } else {
       run_each(warnings);
     }
@@ -148,10 +152,10 @@ class Executor {
     }
   }
 
-  void run_followed(CallWarnings& warnings) {
+  void run_followed(CallWarnings& warnings, const MakeProgram& make) {
     ReferenceExecutor executor;
     record::recorder().queue_releases(true);
-    ProgramMaker maker(make_interpreted_program);
+    ProgramMaker maker(make);
     SegmentRunner runner(record::recorder().queue(), maker,
                          static_cast<size_t>(base::env_int("TRIREME_INTERVAL", 64)),
                          [&](record::Call& call) { run(call, executor, warnings); });

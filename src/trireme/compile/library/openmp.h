@@ -5,5 +5,6 @@
 
 extern "C" {
 int omp_get_max_threads() noexcept;
+int omp_get_thread_num() noexcept;
 void omp_set_num_threads(int threads) noexcept;
 }

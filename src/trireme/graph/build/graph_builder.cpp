@@ -170,6 +170,9 @@ void GraphBuilder::append(Primitive primitive, Extents dims, size_t parallel,
   for (size_t i = 0; i < targets.size(); ++i) {
     change(targets[i].storage).value = node.results[i].value;
   }
+  if (refusal_) {
+    if (const std::string why = refusal_(graph_, node); !why.empty()) decline(why);
+  }
   graph_.nodes.push_back(std::move(node));
 }
 

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "trireme/graph/build/op_call.h"
@@ -26,6 +28,11 @@ class GraphBuilder {
     Outside,  // holds something before the first call: an input of the graph, once it is read
     Inside,   // made by one of the calls: holds nothing yet
   };
+
+  // Why a node may not be in the graph; empty: it may. A call that needs one that may not is an
+  // opaque node.
+  using Refusal = std::function<std::string(const Graph& graph, const Node& node)>;
+  explicit GraphBuilder(Refusal refusal = {}) : refusal_(std::move(refusal)) {}
 
   // `nbytes`: its size.
   StorageId add_storage(Origin origin, Extent nbytes);
@@ -83,6 +90,7 @@ class GraphBuilder {
   void undo(size_t nodes, size_t values, size_t storages, size_t guards);
   Extent count(StorageId storage, DType dtype) const;
 
+  Refusal refusal_;
   Graph graph_;
   std::vector<Storage> storages_;
   std::vector<StorageId> input_storages_;

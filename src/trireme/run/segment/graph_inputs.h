@@ -4,10 +4,17 @@
 
 #include <span>
 
+#include "trireme/compile/compiler.h"
 #include "trireme/graph/interpret/interpret.h"
 #include "trireme/run/segment/segment_graph.h"
 
 namespace trireme::run {
+
+// Whether the calls' numbers are those that the graph was built for, where it was built for some.
+bool guards_hold(const SegmentGraph& graph, const SegmentLog& log);
+
+// Numbers and random states.
+compile::RunValues run_values(const SegmentGraph& graph, const SegmentLog& log);
 
 // Over the memory of `storages`, those of the log.
 graph::Inputs graph_inputs(const SegmentGraph& graph, const SegmentLog& log,

@@ -14,14 +14,7 @@
 
 namespace trireme::run {
 
-bool InterpretedProgram::accepts(const SegmentLog& log) const {
-  return std::ranges::all_of(graph_.guards, [&](const graph::NumberGuard& guard) {
-    const NumberSource& source = graph_.numbers[guard.input];
-    const graph::Number now = number_value(log.calls()[source.call].values[source.value]);
-    return now.dtype == guard.value.dtype && now.integer == guard.value.integer &&
-           now.real == guard.value.real && now.imag == guard.value.imag;
-  });
-}
+bool InterpretedProgram::accepts(const SegmentLog& log) const { return guards_hold(graph_, log); }
 
 void InterpretedProgram::run(const SegmentLog& log,
                              std::span<record::VirtualStorage* const> storages) {

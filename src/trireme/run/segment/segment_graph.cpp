@@ -7,9 +7,10 @@
 namespace trireme::run {
 
 std::optional<SegmentGraph> build_graph(const SegmentLog& log, const std::vector<bool>& varies,
-                                        std::string& refusal) {
+                                        std::string& refusal,
+                                        graph::GraphBuilder::Refusal may_not) {
   SegmentGraph result;
-  graph::GraphBuilder builder;
+  graph::GraphBuilder builder(std::move(may_not));
   CallReader reader(builder, log, varies);
   for (uint32_t i = 0; i < log.calls().size(); ++i) {
     const auto call = reader.read(i);

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/compile/program/kernel_step.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "trireme/compile/library/openmp.h"
+#include "trireme/compile/plan/sharing.h"
+
+namespace trireme::compile {
+namespace {
+
+// Statements times trips below which a second thread costs more than it does: waking it takes about
+// as long as this many vector statements.
+constexpr double kSerialWork = 100'000;
+constexpr int64_t kPiecesPerThread = 4;  // points of a range may differ in work
+constexpr int64_t kLine = 64;            // points; so that threads do not write one cache line
+
+double work_of(const std::vector<Statement>& body, std::span<const int64_t> symbols);
+
+double work_of(const Loop& loop, std::span<const int64_t> symbols) {
+  return static_cast<double>(loop.count.evaluate(symbols)) * work_of(loop.body, symbols);
+}
+
+double work_of(const std::vector<Statement>& body, std::span<const int64_t> symbols) {
+  double work = 0;
+  for (const Statement& statement : body) {
+    const auto* loop = std::get_if<Loop>(&statement.is);
+    work += loop != nullptr ? work_of(*loop, symbols) : 1;
+  }
+  return work;
+}
+
+ScalarArg scalar_arg(const graph::Number& number) { return {number.integer, number.real}; }
+
+class PreparedKernel final : public PreparedStep {
+ public:
+  PreparedKernel(const Kernel& kernel, std::span<const KernelBuffer> buffers,
+                 KernelFunction function, std::span<const int64_t> symbols)
+      : buffers_(buffers),
+        function_(function),
+        range_(range_of(kernel).evaluate(symbols)),
+        scratch_((scratch_offset(kernel, kernel.scratch.size()) + 63) / 64 * 64) {
+    double work = 0;
+    for (const Loop& loop : kernel.body) work += work_of(loop, symbols);
+    if (work >= kSerialWork) threads_ = std::max(1, omp_get_max_threads());
+    const int64_t pieces = std::min<int64_t>(range_, threads_ * kPiecesPerThread);
+    piece_ = pieces == 0 ? 0 : (range_ + pieces - 1) / pieces;
+    if (piece_ > kLine) piece_ = (piece_ + kLine - 1) / kLine * kLine;
+    if (piece_ >= range_) threads_ = 1;
+  }
+
+  size_t scratch_bytes() const override { return scratch_ * static_cast<size_t>(threads_); }
+
+  void run(const Frame& frame) const override {
+    if (range_ == 0) return;
+    std::vector<std::byte*> memory;
+    memory.reserve(buffers_.size());
+    for (const KernelBuffer& buffer : buffers_) memory.push_back(frame.at(buffer.value));
+    std::vector<ScalarArg> numbers;
+    numbers.reserve(frame.values.numbers.size());
+    for (const auto& number : frame.values.numbers) numbers.push_back(scalar_arg(number));
+    const auto piece = [&](int64_t begin, int64_t end, size_t thread) {
+      function_(memory.data(), numbers.data(), frame.values.symbols.data(),
+                frame.scratch + thread * scratch_, begin, end);
+    };
+    if (threads_ == 1) {
+      piece(0, range_, 0);
+      return;
+    }
+    std::atomic<int64_t> next{0};
+#pragma omp parallel num_threads(threads_)
+    {
+      const auto thread = static_cast<size_t>(omp_get_thread_num());
+      for (int64_t begin = next.fetch_add(piece_); begin < range_; begin = next.fetch_add(piece_)) {
+        piece(begin, std::min(begin + piece_, range_), thread);
+      }
+    }
+  }
+
+ private:
+  std::span<const KernelBuffer> buffers_;
+  KernelFunction function_;
+  int64_t range_;
+  size_t scratch_;
+  int threads_ = 1;
+  int64_t piece_ = 0;
+};
+
+}  // namespace
+
+KernelStep::KernelStep(Kernel kernel, std::vector<KernelBuffer> buffers, uint32_t call)
+    : kernel_(std::move(kernel)), buffers_(std::move(buffers)), call_(call) {}
+
+void KernelStep::load(std::shared_ptr<const Module> module) {
+  module_ = std::move(module);
+  function_ = module_->function(kernel_.name);
+}
+
+bool KernelStep::may_replace(uint32_t written, ValueId value) const {
+  // A value that is read through several buffers has to be replaceable in each.
+  for (uint32_t read = 0; read < buffers_.size(); ++read) {
+    if (kernel_.buffers[read].written || buffers_[read].value != value) continue;
+    if (!may_take_place(kernel_, read, written)) return false;
+  }
+  return true;
+}
+
+StepAccess KernelStep::access() const {
+  StepAccess access;
+  for (uint32_t i = 0; i < buffers_.size(); ++i) {
+    if (!kernel_.buffers[i].written) access.reads.push_back(buffers_[i].value);
+  }
+  for (uint32_t i = 0; i < buffers_.size(); ++i) {
+    if (!kernel_.buffers[i].written) continue;
+    StepAccess::Write write{buffers_[i].value, buffers_[i].base};
+    for (const ValueId value : access.reads) {
+      if (may_replace(i, value)) write.over.push_back(value);
+    }
+    access.writes.push_back(std::move(write));
+  }
+  return access;
+}
+
+std::unique_ptr<PreparedStep> KernelStep::prepare(std::span<const int64_t> symbols) const {
+  return std::make_unique<PreparedKernel>(kernel_, buffers_, function_, symbols);
+}
+
+std::string KernelStep::describe() const { return print(kernel_); }
+
+}  // namespace trireme::compile

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A generated kernel as a step.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trireme/compile/kernel/kernel.h"
+#include "trireme/compile/llvm/module.h"
+#include "trireme/compile/program/step.h"
+
+namespace trireme::compile {
+
+// Which value a buffer of a kernel is.
+struct KernelBuffer {
+  ValueId value = graph::kNoValue;
+  ValueId base = graph::kNoValue;  // of a written one: what its elements are before
+};
+
+class KernelStep final : public Step {
+ public:
+  // `buffers`: one for each of the kernel's.
+  KernelStep(Kernel kernel, std::vector<KernelBuffer> buffers, uint32_t call);
+
+  const Kernel& kernel() const { return kernel_; }
+  // To be called before it is prepared.
+  void load(std::shared_ptr<const Module> module);
+
+  StepAccess access() const override;
+  std::unique_ptr<PreparedStep> prepare(std::span<const int64_t> symbols) const override;
+  uint32_t call() const override { return call_; }
+  std::string describe() const override;
+
+ private:
+  // Whether the written buffer may lie where the value does.
+  bool may_replace(uint32_t written, ValueId value) const;
+
+  Kernel kernel_;
+  std::vector<KernelBuffer> buffers_;
+  uint32_t call_;
+  std::shared_ptr<const Module> module_;
+  KernelFunction function_ = nullptr;
+};
+
+}  // namespace trireme::compile

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/compile/program/program.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "trireme/compile/program/copy.h"
+
+namespace trireme::compile {
+namespace {
+
+using SlotId = MemoryPlan::SlotId;
+using Slot = MemoryPlan::Slot;
+
+// Sizes that a program is prepared for at a time: of sequence lengths, say, as many as come again.
+constexpr size_t kInstances = 64;
+constexpr uint32_t kRight = UINT32_MAX;  // no failure
+
+}  // namespace
+
+// Memory and failures of one run.
+class StepProgram::Run {
+ public:
+  Run(const StepProgram& program, const Instance& instance, Surroundings& surroundings,
+      const RunValues& values)
+      : program_(program),
+        instance_(instance),
+        surroundings_(surroundings),
+        values_(values),
+        memory_(program.plan_.slots.size()),
+        failed_(program.graph_->values.size(), kRight) {
+    for (SlotId slot = 0; slot < program.graph_->inputs.size(); ++slot) {
+      memory_[slot] = surroundings.input(slot);
+    }
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  ~Run() {
+    for (SlotId slot = 0; slot < memory_.size(); ++slot) {
+      if (kind(slot) == Slot::Kind::Temporary) surroundings_.free(memory_[slot]);
+    }
+  }
+
+  std::vector<RunFailure> run() {
+    for (size_t i = 0; i < program_.steps_.size(); ++i) {
+      begin(i);
+      run_step(i);
+      end(i);
+    }
+    begin(program_.steps_.size());
+    end(program_.steps_.size());
+    const auto& outputs = program_.graph_->outputs;
+    for (uint32_t k = 0; k < outputs.size(); ++k) {
+      const uint32_t failure = failed_[outputs[k].value];
+      if (failure != kRight) failures_[failure].outputs.push_back(k);
+    }
+    return std::move(failures_);
+  }
+
+ private:
+  Slot::Kind kind(SlotId slot) const { return program_.plan_.slots[slot].kind; }
+
+  void begin(size_t step) {
+    const MemoryPlan::Step& plan = program_.plan_.steps[step];
+    for (const SlotId slot : plan.opens) {
+      memory_[slot] = kind(slot) == Slot::Kind::Output
+                          ? surroundings_.output(program_.plan_.slots[slot].index)
+                          : surroundings_.allocate(instance_.slot_bytes[slot]);
+    }
+    for (size_t i = 0; i < plan.copies.size(); ++i) {
+      copy_bytes(memory_[plan.copies[i].from], memory_[plan.copies[i].to],
+                 instance_.copy_bytes[step][i]);
+    }
+  }
+
+  void end(size_t step) {
+    for (const SlotId slot : program_.plan_.steps[step].closes) {
+      if (kind(slot) == Slot::Kind::Input) {
+        surroundings_.drop_input(program_.plan_.slots[slot].index);
+      } else {
+        surroundings_.free(std::exchange(memory_[slot], nullptr));
+      }
+    }
+  }
+
+  void run_step(size_t number) {
+    const uint32_t earlier = failure_before(number);
+    if (earlier != kRight) {
+      fail(number, earlier);
+      return;
+    }
+    const PreparedStep& step = *instance_.steps[number];
+    std::byte* scratch = nullptr;
+    if (step.scratch_bytes() != 0) scratch = surroundings_.allocate(step.scratch_bytes());
+    try {
+      step.run({memory_, program_.plan_.slot_of, values_, surroundings_, scratch});
+    } catch (const std::exception&) {
+      failures_.push_back({program_.steps_[number]->call(), std::current_exception(), {}});
+      fail(number, static_cast<uint32_t>(failures_.size() - 1));
+    }
+    surroundings_.free(scratch);
+  }
+
+  uint32_t failure_before(size_t step) const {
+    if (failures_.empty()) return kRight;
+    const StepAccess& access = program_.access_[step];
+    for (const ValueId value : access.reads) {
+      if (failed_[value] != kRight) return failed_[value];
+    }
+    for (const auto& write : access.writes) {
+      if (write.base != graph::kNoValue && failed_[write.base] != kRight) {
+        return failed_[write.base];
+      }
+    }
+    return kRight;
+  }
+
+  void fail(size_t step, uint32_t failure) {
+    for (const auto& write : program_.access_[step].writes) failed_[write.value] = failure;
+  }
+
+  const StepProgram& program_;
+  const Instance& instance_;
+  Surroundings& surroundings_;
+  const RunValues& values_;
+  std::vector<std::byte*> memory_;  // by slot
+  std::vector<uint32_t> failed_;    // by value
+  std::vector<RunFailure> failures_;
+};
+
+StepProgram::StepProgram(std::unique_ptr<const graph::Graph> graph,
+                         std::vector<std::unique_ptr<Step>> steps, const std::vector<bool>& dying)
+    : graph_(std::move(graph)), steps_(std::move(steps)) {
+  for (const auto& step : steps_) access_.push_back(step->access());
+  plan_ = plan_memory(*graph_, access_, dying);
+}
+
+const StepProgram::Instance& StepProgram::instance(const std::vector<int64_t>& symbols) {
+  const auto found = std::ranges::find(instances_, symbols, &Instance::symbols);
+  if (found != instances_.end()) {
+    instances_.splice(instances_.begin(), instances_, found);
+    return instances_.front();
+  }
+  Instance made{symbols, {}, {}, {}};
+  for (const auto& step : steps_) made.steps.push_back(step->prepare(symbols));
+  for (const Slot& slot : plan_.slots) {
+    made.slot_bytes.push_back(static_cast<size_t>(slot.bytes.evaluate(symbols)));
+  }
+  for (const MemoryPlan::Step& step : plan_.steps) {
+    std::vector<size_t>& bytes = made.copy_bytes.emplace_back();
+    for (const auto& copy : step.copies) {
+      bytes.push_back(static_cast<size_t>(copy.bytes.evaluate(symbols)));
+    }
+  }
+  instances_.push_front(std::move(made));
+  if (instances_.size() > kInstances) instances_.pop_back();
+  return instances_.front();
+}
+
+std::vector<RunFailure> StepProgram::run(Surroundings& surroundings, const RunValues& values) {
+  return Run(*this, instance(values.symbols), surroundings, values).run();
+}
+
+std::string StepProgram::describe() const {
+  std::string text;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    text += "step " + std::to_string(i) + ": " + steps_[i]->describe();
+  }
+  return text + print(plan_);
+}
+
+}  // namespace trireme::compile

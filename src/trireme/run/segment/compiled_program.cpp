@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/run/segment/compiled_program.h"
+
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+#include "trireme/base/env.h"
+#include "trireme/base/errors.h"
+#include "trireme/record/recorder.h"
+#include "trireme/run/alloc/host_allocator.h"
+#include "trireme/run/reference_executor.h"
+#include "trireme/run/segment/compiler_library.h"
+#include "trireme/run/segment/graph_inputs.h"
+#include "trireme/run/segment/opaque_runner.h"
+
+namespace trireme::run {
+namespace {
+
+// The storages of a segment, as a compiled graph sees them.
+class SegmentSurroundings final : public compile::Surroundings {
+ public:
+  SegmentSurroundings(const SegmentGraph& graph, const SegmentLog& log,
+                      std::span<record::VirtualStorage* const> storages)
+      : graph_(graph), storages_(storages), opaque_(log) {}
+
+  std::byte* input(uint32_t index) override { return memory_of(graph_.inputs[index]); }
+  std::byte* output(uint32_t index) override { return memory_of(graph_.outputs[index]); }
+
+  void drop_input(uint32_t index) override {
+    record::VirtualStorage& storage = *storages_[graph_.inputs[index]];
+    storage.shadow.reset();
+    storage.memory = c10::Storage();
+  }
+
+  std::byte* allocate(size_t bytes) override {
+    return static_cast<std::byte*>(HostAllocator::instance().allocate(bytes));
+  }
+  void free(std::byte* memory) override { HostAllocator::instance().free(memory); }
+
+  void run_opaque(const graph::Node& node, std::span<const std::span<const std::byte>> operands,
+                  std::span<const std::span<std::byte>> results) override {
+    opaque_.run(node, operands, results);
+  }
+
+ private:
+  std::byte* memory_of(LogId id) {
+    return static_cast<std::byte*>(host_memory(*storages_[id]).mutable_data());
+  }
+
+  const SegmentGraph& graph_;
+  std::span<record::VirtualStorage* const> storages_;
+  OpaqueRunner opaque_;
+};
+
+}  // namespace
+
+bool CompiledProgram::accepts(const SegmentLog& log) const { return guards_hold(graph_, log); }
+
+void CompiledProgram::run(const SegmentLog& log,
+                          std::span<record::VirtualStorage* const> storages) {
+  SegmentSurroundings surroundings(graph_, log, storages);
+  const auto poison = [&](const std::exception& error, const LoggedCall& call,
+                          std::span<const uint32_t> outputs) {
+    auto kept = record::make_call_error(error, *call.form->op, call.site);
+    for (const uint32_t output : outputs) storages[graph_.outputs[output]]->error = kept;
+    record::recorder().note_error(std::move(kept));
+  };
+  try {
+    for (const auto& failure : compiled_->run(surroundings, run_values(graph_, log))) {
+      try {
+        std::rethrow_exception(failure.error);
+      } catch (const std::exception& error) {
+        poison(error, log.calls()[failure.call], failure.outputs);
+      }
+    }
+  } catch (const std::exception& error) {
+    std::vector<uint32_t> all(graph_.outputs.size());
+    for (uint32_t i = 0; i < all.size(); ++i) all[i] = i;
+    poison(error, log.calls().back(), all);
+  }
+}
+
+std::unique_ptr<Program> make_compiled_program(std::shared_ptr<const SegmentLog> log,
+                                               const std::vector<bool>& varies) {
+  const compile::Compiler& compiler = load_compiler();
+  std::string refusal;
+  auto graph = build_graph(*log, varies, refusal, [&](const graph::Graph& so_far, const auto& node) {
+    return compiler.refusal(so_far, node);
+  });
+  if (!graph) throw Error(refusal);
+  compile::CompileOptions options;
+  for (const LogId id : graph->inputs) options.dying.push_back(log->storages()[id].released);
+  auto compiled = compiler.compile(std::move(graph->graph), options);
+  if (base::env_flag("TRIREME_DUMP")) std::fputs(compiled->describe().c_str(), stderr);
+  return std::make_unique<CompiledProgram>(std::move(log), std::move(*graph), std::move(compiled));
+}
+
+}  // namespace trireme::run

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// A segment's graph, compiled.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "trireme/compile/compiler.h"
+#include "trireme/run/segment/program.h"
+#include "trireme/run/segment/segment_graph.h"
+
+namespace trireme::run {
+
+class CompiledProgram final : public Program {
+ public:
+  // `graph`'s own graph has gone into `compiled`. `log` keeps the forms of opaque calls alive.
+  CompiledProgram(std::shared_ptr<const SegmentLog> log, SegmentGraph graph,
+                  std::unique_ptr<compile::CompiledGraph> compiled)
+      : log_(std::move(log)), graph_(std::move(graph)), compiled_(std::move(compiled)) {}
+
+  bool accepts(const SegmentLog& log) const override;
+  void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) override;
+
+ private:
+  std::shared_ptr<const SegmentLog> log_;
+  SegmentGraph graph_;
+  std::unique_ptr<compile::CompiledGraph> compiled_;
+};
+
+// Throws trireme::Error where the IR cannot say a call, and what the compiler throws.
+std::unique_ptr<Program> make_compiled_program(std::shared_ptr<const SegmentLog> log,
+                                               const std::vector<bool>& varies);
+
+}  // namespace trireme::run
