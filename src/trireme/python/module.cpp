@@ -66,7 +66,8 @@ std::map<std::string, Verified> verification() {
 
 std::map<std::string, uint64_t> segments() {
   const run::SegmentCounters counters = run::segment_counters();
-  return {{"segments", counters.segments},
+  std::map<std::string, uint64_t> result = {
+          {"segments", counters.segments},
           {"followed", counters.followed},
           {"diverged", counters.diverged},
           {"calls_followed", counters.calls_followed},
@@ -76,6 +77,8 @@ std::map<std::string, uint64_t> segments() {
           {"cuts_step", counters.cuts[2]},
           {"cuts_foreign", counters.cuts[3]},
           {"cuts_full", counters.cuts[4]}};
+  for (const auto& [why, times] : counters.left_for) result["left: " + why] = times;
+  return result;
 }
 
 std::optional<std::string> shutdown(bool abandon) {

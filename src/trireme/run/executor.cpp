@@ -25,6 +25,7 @@
 #include "trireme/run/alloc/host_allocator.h"
 #include "trireme/run/reference_executor.h"
 #include "trireme/run/segment/compiled_program.h"
+#include "trireme/run/segment/compiler_library.h"
 #include "trireme/run/segment/held_calls.h"
 #include "trireme/run/segment/interpreted_program.h"
 #include "trireme/run/segment/segment_runner.h"
@@ -54,6 +55,12 @@ class CallWarnings final : public c10::WarningHandler {
  private:
   std::vector<c10::Warning> raised_;
 };
+
+// What verify mode holds against the reference executor: compiled code where the program asks for
+// it, else the interpreter.
+const compile::Compiler* compiler_to_verify() {
+  return base::env_string("TRIREME_COMPILE") == "1" ? &load_compiler() : nullptr;
+}
 
 class Executor {
  public:
@@ -160,9 +167,13 @@ class Executor {
                          static_cast<size_t>(base::env_int("TRIREME_INTERVAL", 64)),
                          [&](record::Call& call) { run(call, executor, warnings); });
     use_maker(&maker);
+    uint64_t told = 0;
     while (runner.step()) {
+      const SegmentCounters& now = runner.counters();
+      if (now.segments + now.diverged == told) continue;
+      told = now.segments + now.diverged;
       const std::lock_guard lock(counters_mutex_);
-      counters_ = runner.counters();
+      counters_ = now;
     }
     use_maker(nullptr);
   }
@@ -214,7 +225,7 @@ class Executor {
 
   std::mutex mutex_;
   std::unique_ptr<Verifier> verifier_ =
-      base::env_flag("TRIREME_VERIFY") ? std::make_unique<Verifier>() : nullptr;
+      base::env_flag("TRIREME_VERIFY") ? std::make_unique<Verifier>(compiler_to_verify()) : nullptr;
   std::unique_ptr<std::thread> thread_;
   std::mutex counters_mutex_;  // guards the next two
   const ProgramMaker* maker_ = nullptr;

@@ -44,6 +44,11 @@ bool same_call(const SegmentLog& left, const SegmentLog& right, size_t index) {
       });
 }
 
+bool same_deaths(const SegmentLog& left, const SegmentLog& right) {
+  return std::ranges::equal(left.storages(), right.storages(), {}, &LoggedStorage::released,
+                            &LoggedStorage::released);
+}
+
 bool same_segment(const SegmentLog& left, const SegmentLog& right) {
   if (left.calls().size() != right.calls().size() ||
       left.storages().size() != right.storages().size()) {
@@ -52,8 +57,7 @@ bool same_segment(const SegmentLog& left, const SegmentLog& right) {
   for (size_t i = 0; i < left.calls().size(); ++i) {
     if (!same_call(left, right, i)) return false;
   }
-  return std::ranges::equal(left.storages(), right.storages(), {}, &LoggedStorage::released,
-                            &LoggedStorage::released);
+  return same_deaths(left, right);
 }
 
 uint64_t hash_of(const SegmentLog& log) {

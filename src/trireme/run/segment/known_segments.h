@@ -27,6 +27,8 @@ struct KnownSegment {
 // Whether the call number `index` of both is the same but for its values: op and metadata, and
 // which storages it names, at which offsets.
 bool same_call(const SegmentLog& left, const SegmentLog& right, size_t index);
+// Whether the same storages died, where all calls are the same.
+bool same_deaths(const SegmentLog& left, const SegmentLog& right);
 // Whether all calls are the same, over storages of the same sizes, of which the same ones died.
 bool same_segment(const SegmentLog& left, const SegmentLog& right);
 uint64_t hash_of(const SegmentLog& log);

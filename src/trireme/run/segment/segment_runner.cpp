@@ -37,7 +37,7 @@ bool SegmentRunner::step() {
     if (whole) {
       end_segment(Cut::Demand);
     } else {
-      give_up();
+      give_up("the program waits in the middle of it");
     }
     return true;
   }
@@ -111,7 +111,7 @@ void SegmentRunner::narrow_candidates() {
   std::erase_if(candidates_, [&](const KnownSegment* known) {
     return known->log->calls().size() <= last || !same_call(*known->log, log_, last);
   });
-  if (candidates_.empty()) give_up();
+  if (candidates_.empty()) give_up("another call: " + log_.calls()[last].form->op->name);
 }
 
 void SegmentRunner::run_now(Call& call) {
@@ -120,8 +120,10 @@ void SegmentRunner::run_now(Call& call) {
   queue_.pop();
 }
 
-void SegmentRunner::give_up() {
+void SegmentRunner::give_up(const std::string& why) {
   ++counters_.diverged;
+  // Bounded: ops that a segment was left at are as many as ops.
+  ++counters_.left_for[why];
   candidates_.clear();
   for (; held_ != 0; --held_) {
     Call& call = *queue_.front();
@@ -132,24 +134,33 @@ void SegmentRunner::give_up() {
   }
 }
 
-bool SegmentRunner::run_program() {
+std::string SegmentRunner::run_program() {
+  std::string why = "it ends before another";
   for (KnownSegment* known : candidates_) {
-    if (!same_segment(*known->log, log_) || !known->program->program().accepts(log_)) continue;
+    if (known->log->calls().size() != log_.calls().size()) continue;
+    if (!same_deaths(*known->log, log_)) {
+      why = "other tensors were dropped";
+      continue;
+    }
+    if (!known->program->program().accepts(log_)) {
+      why = "a number that decides is another";
+      continue;
+    }
     const bool spoiled = std::ranges::any_of(
         storages_, [](const auto* storage) { return storage != nullptr && storage->error; });
-    if (spoiled) return false;
+    if (spoiled) return "an argument is spoiled by an error";
     known->program->program().run(log_, storages_);
     ++known->followed;
-    return true;
+    return {};
   }
-  return false;
+  return why;
 }
 
 void SegmentRunner::end_segment(Cut why) {
   ++counters_.segments;
   ++counters_.cuts[static_cast<size_t>(why)];
   if (held_ != 0) {
-    if (run_program()) {
+    if (const std::string why = run_program(); why.empty()) {
       ++counters_.followed;
       counters_.calls_followed += log_.calls().size();
       for (; held_ != 0; --held_) {
@@ -162,7 +173,7 @@ void SegmentRunner::end_segment(Cut why) {
         queue_.pop();
       }
     } else {
-      give_up();
+      give_up(why);
     }
   }
   candidates_.clear();

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "trireme/record/call_queue.h"
@@ -32,6 +34,7 @@ struct SegmentCounters {
   uint64_t calls_followed = 0;
   uint64_t programs_pending = 0;  // being made
   uint64_t cuts[kCuts] = {};
+  std::map<std::string, uint64_t> left_for;  // why known segments were left, and how often
 };
 
 class SegmentRunner {
@@ -54,9 +57,10 @@ class SegmentRunner {
   void narrow_candidates();
   // Ends the segment: runs it, if it was held back, and enters it among the known.
   void end_segment(Cut why);
-  bool run_program();
+  // Why none was run; empty: one was.
+  std::string run_program();
   // Runs what is held back, call by call.
-  void give_up();
+  void give_up(const std::string& why);
   bool begins_step(const record::Call& call) const;
 
   record::CallQueue& queue_;

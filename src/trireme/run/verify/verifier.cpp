@@ -13,6 +13,7 @@
 #include "trireme/run/segment/opaque_runner.h"
 #include "trireme/run/segment/segment_graph.h"
 #include "trireme/run/verify/compare.h"
+#include "trireme/run/verify/run_compiled.h"
 
 namespace trireme::run {
 namespace {
@@ -51,7 +52,13 @@ void Verifier::before(const SegmentLog& log, std::span<record::VirtualStorage* c
 
 void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) {
   std::string refusal;
-  auto built = build_graph(log, /*varies=*/{}, refusal);
+  graph::GraphBuilder::Refusal may_not;
+  if (compiler_ != nullptr) {
+    may_not = [&](const graph::Graph& so_far, const graph::Node& node) {
+      return compiler_->refusal(so_far, node);
+    };
+  }
+  auto built = build_graph(log, /*varies=*/{}, refusal, may_not);
   if (!built) {
     std::ranges::fill(opaque_for_, "in a segment with what the IR cannot say: " + refusal);
     return;
@@ -63,7 +70,10 @@ void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* 
   const std::vector<std::string> problems = graph::verify(built->graph);
   if (!problems.empty()) throw Error("the graph is not well formed: " + problems.front());
   OpaqueRunner runner(log);
-  auto outputs = graph::interpret(built->graph, graph_inputs(*built, log, storages), &runner);
+  const graph::Inputs inputs = graph_inputs(*built, log, storages);
+  auto outputs = compiler_ == nullptr
+                     ? graph::interpret(built->graph, inputs, &runner)
+                     : run_compiled(*compiler_, std::move(built->graph), inputs, runner);
 
   const auto expect = [&](size_t call, LogId storage, const record::Geometry& geometry,
                           int64_t offset) {

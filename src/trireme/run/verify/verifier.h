@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TRIREME_VERIFY=1: each segment is turned into a graph, too; the graph is interpreted, and what it
-// gives is held against what PyTorch's kernels gave.
+// TRIREME_VERIFY=1: each segment is turned into a graph, too; the graph is interpreted, or compiled
+// and run, and what it gives is held against what PyTorch's kernels gave.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "trireme/compile/compiler.h"
 #include "trireme/run/segment/segment_log.h"
 
 namespace trireme::run {
@@ -27,6 +28,9 @@ struct OpVerification {
 
 class Verifier {
  public:
+  // `compiler`: runs the graphs; none: the interpreter does.
+  explicit Verifier(const compile::Compiler* compiler = nullptr) : compiler_(compiler) {}
+
   // Before the reference executor runs the segment's calls: computes what they should give.
   // `storages`: those of the log, in order.
   void before(const SegmentLog& log, std::span<record::VirtualStorage* const> storages);
@@ -49,6 +53,7 @@ class Verifier {
   void predict(const SegmentLog& log, std::span<record::VirtualStorage* const> storages);
   void note(const SegmentLog& log, const std::string& difference);
 
+  const compile::Compiler* compiler_;
   mutable std::mutex mutex_;  // guards report_
   std::map<std::string, OpVerification> report_;
   std::vector<Expected> expected_;

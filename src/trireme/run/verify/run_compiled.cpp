@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/run/verify/run_compiled.h"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <optional>
+#include <utility>
+
+namespace trireme::run {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+class BufferSurroundings final : public compile::Surroundings {
+ public:
+  BufferSurroundings(const graph::Graph& graph, const graph::Inputs& inputs,
+                     graph::OpaqueRunner& opaque)
+      : opaque_(opaque), outputs_(graph.outputs.size()) {
+    for (const auto bytes : inputs.buffers) {
+      graph::Buffer& copy = inputs_.emplace_back(bytes.size());
+      std::ranges::copy(bytes, copy.bytes().begin());
+    }
+    for (const graph::Output& output : graph.outputs) {
+      const graph::Value& value = graph.values[output.value];
+      output_bytes_.push_back(static_cast<size_t>(value.count.evaluate(inputs.symbols)) *
+                              graph::size_of(value.dtype));
+      of_input_.push_back(output.input);
+    }
+  }
+
+  std::byte* input(uint32_t index) override { return inputs_[index].bytes().data(); }
+  std::byte* output(uint32_t index) override {
+    outputs_[index] = graph::Buffer(output_bytes_[index]);
+    return outputs_[index].bytes().data();
+  }
+  void drop_input(uint32_t index) override { inputs_[index] = graph::Buffer(); }
+  std::byte* allocate(size_t bytes) override {
+    return static_cast<std::byte*>(::operator new(bytes, kAlignment));
+  }
+  void free(std::byte* memory) override { ::operator delete(memory, kAlignment); }
+  void run_opaque(const graph::Node& node, std::span<const std::span<const std::byte>> operands,
+                  std::span<const std::span<std::byte>> results) override {
+    opaque_.run(node, operands, results);
+  }
+
+  std::vector<graph::Buffer> take_outputs() {
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      if (of_input_[i]) outputs_[i] = std::move(inputs_[*of_input_[i]]);
+    }
+    return std::move(outputs_);
+  }
+
+ private:
+  graph::OpaqueRunner& opaque_;
+  std::vector<graph::Buffer> inputs_;
+  std::vector<graph::Buffer> outputs_;
+  std::vector<size_t> output_bytes_;
+  std::vector<std::optional<uint32_t>> of_input_;
+};
+
+}  // namespace
+
+std::vector<graph::Buffer> run_compiled(const compile::Compiler& compiler, graph::Graph graph,
+                                        const graph::Inputs& inputs, graph::OpaqueRunner& opaque) {
+  BufferSurroundings surroundings(graph, inputs, opaque);
+  compile::CompileOptions options;
+  options.dying.assign(graph.inputs.size(), false);
+  options.verify = true;
+  const auto compiled = compiler.compile(std::move(graph), options);
+  const auto failures =
+      compiled->run(surroundings, {inputs.numbers, inputs.symbols, inputs.randoms});
+  if (!failures.empty()) std::rethrow_exception(failures.front().error);
+  return surroundings.take_outputs();
+}
+
+}  // namespace trireme::run
