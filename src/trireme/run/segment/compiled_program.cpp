@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/run/segment/compiled_program.h"
 
-#include <cstdio>
+#include <atomic>
 #include <exception>
+#include <fstream>
+#include <string>
 #include <utility>
 
 #include "trireme/base/env.h"
 #include "trireme/base/errors.h"
+#include "trireme/graph/text/print.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/host_allocator.h"
 #include "trireme/run/reference_executor.h"
@@ -53,6 +56,14 @@ class SegmentSurroundings final : public compile::Surroundings {
   OpaqueRunner opaque_;
 };
 
+// Leaves what a segment became in a folder, for people: segment-<n>.graph, segment-<n>.steps.
+void dump(const std::string& folder, const std::string& graph, const std::string& steps) {
+  static std::atomic<uint32_t> number{0};
+  const std::string path = folder + "/segment-" + std::to_string(number++);
+  std::ofstream(path + ".graph") << graph;
+  std::ofstream(path + ".steps") << steps;
+}
+
 }  // namespace
 
 bool CompiledProgram::accepts(const SegmentLog& log) const { return guards_hold(graph_, log); }
@@ -91,8 +102,10 @@ std::unique_ptr<Program> make_compiled_program(std::shared_ptr<const SegmentLog>
   if (!graph) throw Error(refusal);
   compile::CompileOptions options;
   for (const LogId id : graph->inputs) options.dying.push_back(log->storages()[id].released);
+  const auto folder = base::env_string("TRIREME_DUMP");
+  const std::string text = folder ? graph::print(graph->graph) : std::string();
   auto compiled = compiler.compile(std::move(graph->graph), options);
-  if (base::env_flag("TRIREME_DUMP")) std::fputs(compiled->describe().c_str(), stderr);
+  if (folder) dump(*folder, text, compiled->describe());
   return std::make_unique<CompiledProgram>(std::move(log), std::move(*graph), std::move(compiled));
 }
 

@@ -62,9 +62,7 @@ void ProgramMaker::loop() {
       job.slot->fill(make_(job.log, job.varies));
     } catch (const std::exception& reason) {
       job.slot->refuse(reason.what());
-      if (getenv("TRIREME_DUMP")) fprintf(stderr, "REFUSED %s\n", reason.what());
     }
-    if (getenv("TRIREME_DUMP")) { timespec ts; clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts); fprintf(stderr, "COMPILED %zu calls cpu %.3f\n", job.log->calls().size(), ts.tv_sec+ts.tv_nsec*1e-9);}
     pending_.fetch_sub(1, std::memory_order_release);
   }
 }
