@@ -5,10 +5,12 @@
 #include <optional>
 #include <utility>
 
+#include "trireme/compile/cluster/form.h"
+#include "trireme/compile/cluster/lower.h"
 #include "trireme/compile/library/contract.h"
 #include "trireme/compile/library/gemm.h"
 #include "trireme/compile/llvm/module.h"
-#include "trireme/compile/lower/lower.h"
+#include "trireme/compile/passes/eliminate_dead.h"
 #include "trireme/compile/plan/reduce_products.h"
 #include "trireme/compile/program/kernel_step.h"
 #include "trireme/compile/program/library_steps.h"
@@ -39,16 +41,20 @@ class CpuCompiler final : public Compiler {
     if (node.as<graph::Contract>() != nullptr || node.as<graph::Convolve>() != nullptr) {
       return refuse_library(node);
     }
-    return lower(graph, node, "k").why;
+    return kernel_refusal(graph, node);
   }
 
   std::unique_ptr<CompiledGraph> compile(Graph graph,
                                          const CompileOptions& options) const override {
     reduce_products(graph);
+    eliminate_dead(graph);
     auto kept = std::make_unique<const Graph>(std::move(graph));
     std::vector<std::unique_ptr<Step>> steps;
     std::vector<KernelStep*> kernels;
-    for (const Node& node : kept->nodes) {
+    const std::vector<ScheduledStep> schedule = form_clusters(*kept);
+    const std::vector<bool> leaves = values_that_leave(*kept, schedule);
+    for (const ScheduledStep& step : schedule) {
+      const Node& node = kept->nodes[step.clusters[0].nodes[0]];
       if (node.as<graph::Opaque>() != nullptr) {
         steps.push_back(make_opaque_step(*kept, node));
       } else if (node.as<graph::Contract>() != nullptr) {
@@ -56,9 +62,9 @@ class CpuCompiler final : public Compiler {
       } else if (node.as<graph::Convolve>() != nullptr) {
         steps.push_back(make_convolve_step(node));
       } else {
-        auto step = make_kernel_step(*kept, node, "k" + std::to_string(kernels.size()));
-        kernels.push_back(step.get());
-        steps.push_back(std::move(step));
+        auto made = make_kernel_step(*kept, step, leaves, "k" + std::to_string(kernels.size()));
+        kernels.push_back(made.get());
+        steps.push_back(std::move(made));
       }
     }
     load(kernels);
@@ -76,14 +82,40 @@ class CpuCompiler final : public Compiler {
     return all;
   }
 
-  static std::unique_ptr<KernelStep> make_kernel_step(const Graph& graph, const Node& node,
-                                                      std::string name) {
-    Lowered lowered = lower(graph, node, std::move(name));
-    if (!lowered.kernel) throw CompileError(lowered.why);
-    std::vector<KernelBuffer> buffers;
-    for (const auto& operand : node.operands) buffers.push_back({operand.value, graph::kNoValue});
-    for (const auto& result : node.results) buffers.push_back({result.value, result.base});
-    return std::make_unique<KernelStep>(std::move(*lowered.kernel), std::move(buffers), node.call);
+  // By value: whether another step than the one that makes it needs it, or the graph's user.
+  static std::vector<bool> values_that_leave(const Graph& graph,
+                                             std::span<const ScheduledStep> schedule) {
+    std::vector<uint32_t> step_of(graph.nodes.size());
+    for (uint32_t step = 0; step < schedule.size(); ++step) {
+      for (const Cluster& cluster : schedule[step].clusters) {
+        for (const uint32_t node : cluster.nodes) step_of[node] = step;
+      }
+    }
+    const graph::Uses uses(graph);
+    std::vector<bool> leaves = uses.leaves;
+    for (graph::ValueId value = 0; value < graph.values.size(); ++value) {
+      if (uses.maker[value] == graph::Uses::kNoNode) continue;
+      for (const auto& use : uses.uses[value]) {
+        if (step_of[use.node] != step_of[uses.maker[value]]) leaves[value] = true;
+      }
+    }
+    return leaves;
+  }
+
+  static std::unique_ptr<KernelStep> make_kernel_step(const Graph& graph,
+                                                      const ScheduledStep& step,
+                                                      const std::vector<bool>& leaves,
+                                                      const std::string& name) {
+    std::vector<ClusterKernel> kernels;
+    for (const Cluster& cluster : step.clusters) {
+      kernels.push_back(lower_cluster(graph, cluster, leaves, name));
+    }
+    ClusterKernel merged = merge_kernels(std::move(kernels), name);
+    if (const auto problem = verify(merged.kernel)) {
+      throw CompileError("a kernel is not well formed: " + *problem + "\n" + print(merged.kernel));
+    }
+    const uint32_t call = graph.nodes[step.clusters[0].nodes[0]].call;
+    return std::make_unique<KernelStep>(std::move(merged.kernel), std::move(merged.buffers), call);
   }
 
   static void load(std::span<KernelStep* const> steps) {

@@ -6,17 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "trireme/compile/cluster/lower.h"
 #include "trireme/compile/kernel/kernel.h"
 #include "trireme/compile/llvm/module.h"
 #include "trireme/compile/program/step.h"
 
 namespace trireme::compile {
-
-// Which value a buffer of a kernel is.
-struct KernelBuffer {
-  ValueId value = graph::kNoValue;
-  ValueId base = graph::kNoValue;  // of a written one: what its elements are before
-};
 
 class KernelStep final : public Step {
  public:
