@@ -69,7 +69,8 @@ class CpuCompiler final : public Compiler {
     }
     load(kernels);
     const bool fixed = kept->symbols == 0;
-    auto program = std::make_unique<StepProgram>(std::move(kept), std::move(steps), options.dying);
+    auto program = std::make_unique<StepProgram>(std::move(kept), std::move(steps), options.dying,
+                                                 options.measure);
     if (fixed) program->prepare({});
     return program;
   }

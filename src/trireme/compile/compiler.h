@@ -65,7 +65,7 @@ class CompiledGraph {
   // Leaves the graph's outputs in their memory. One run at a time. What does not depend on a failed
   // node is right. Throws where there is no memory.
   virtual std::vector<RunFailure> run(Surroundings& surroundings, const RunValues& values) = 0;
-  // Steps, kernels and the memory plan, for people.
+  // Steps, kernels and the memory plan, for people; with the mean time of each step, where measured.
   virtual std::string describe() const = 0;
 };
 
@@ -73,6 +73,7 @@ struct CompileOptions {
   std::vector<bool> dying;             // by input: what it holds is not needed after the graph
   std::set<std::string> switched_off;  // passes, by name
   bool verify = false;                 // check the graph after each pass
+  bool measure = false;                // the time of each step, for describe()
 };
 
 class Compiler {

@@ -273,7 +273,15 @@ class ClusterLowering {
     std::vector<Statement> body;
     if (!space_.has_rows()) {
       // Everything is one loop's work: rows of one point.
-      for (uint32_t i = 0; i < members_.size(); ++i) compute_member(i, body, body);
+      for (uint32_t i = 0; i < members_.size(); ++i) {
+        if (members_[i].part != Part::Reduce) {
+          compute_member(i, body, body);
+          continue;
+        }
+        declare(i, body);
+        update(i, body, body);
+        read(i, body);
+      }
       return body;
     }
     for (uint32_t phase = 0; phase <= phases_; ++phase) {

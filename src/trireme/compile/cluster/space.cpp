@@ -94,7 +94,7 @@ std::optional<Part> part_of(const Node& node, const Space& space) {
   };
   if (is_reduce(node)) {
     const bool fits = same(parallel_of(node), space.outer_dims()) &&
-                      same(reduced_of(node), space.inner_dims()) && space.has_rows();
+                      same(reduced_of(node), space.inner_dims());
     return fits ? std::optional(Part::Reduce) : std::nullopt;
   }
   if (same(node.dims, space.dims)) return Part::Whole;

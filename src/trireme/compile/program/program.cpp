@@ -2,6 +2,7 @@
 #include "trireme/compile/program/program.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -22,7 +23,7 @@ constexpr uint32_t kRight = UINT32_MAX;  // no failure
 // Memory and failures of one run.
 class StepProgram::Run {
  public:
-  Run(const StepProgram& program, const Instance& instance, Surroundings& surroundings,
+  Run(StepProgram& program, const Instance& instance, Surroundings& surroundings,
       const RunValues& values)
       : program_(program),
         instance_(instance),
@@ -44,10 +45,16 @@ class StepProgram::Run {
 
   std::vector<RunFailure> run() {
     for (size_t i = 0; i < program_.steps_.size(); ++i) {
+      const auto start = std::chrono::steady_clock::now();
       begin(i);
       run_step(i);
       end(i);
+      if (program_.measure_) {
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+        program_.seconds_[i] += took.count();
+      }
     }
+    ++program_.runs_;
     begin(program_.steps_.size());
     end(program_.steps_.size());
     const auto& outputs = program_.graph_->outputs;
@@ -120,7 +127,7 @@ class StepProgram::Run {
     for (const auto& write : program_.access_[step].writes) failed_[write.value] = failure;
   }
 
-  const StepProgram& program_;
+  StepProgram& program_;
   const Instance& instance_;
   Surroundings& surroundings_;
   const RunValues& values_;
@@ -130,8 +137,12 @@ class StepProgram::Run {
 };
 
 StepProgram::StepProgram(std::unique_ptr<const graph::Graph> graph,
-                         std::vector<std::unique_ptr<Step>> steps, const std::vector<bool>& dying)
-    : graph_(std::move(graph)), steps_(std::move(steps)) {
+                         std::vector<std::unique_ptr<Step>> steps, const std::vector<bool>& dying,
+                         bool measure)
+    : graph_(std::move(graph)),
+      steps_(std::move(steps)),
+      measure_(measure),
+      seconds_(steps_.size()) {
   for (const auto& step : steps_) access_.push_back(step->access());
   plan_ = plan_memory(*graph_, access_, dying);
 }
@@ -165,7 +176,12 @@ std::vector<RunFailure> StepProgram::run(Surroundings& surroundings, const RunVa
 std::string StepProgram::describe() const {
   std::string text;
   for (size_t i = 0; i < steps_.size(); ++i) {
-    text += "step " + std::to_string(i) + ": " + steps_[i]->describe();
+    text += "step " + std::to_string(i);
+    if (measure_ && runs_ != 0) {
+      const double mean = seconds_[i] / static_cast<double>(runs_);
+      text += " (" + std::to_string(mean * 1e6) + " us)";
+    }
+    text += ": " + steps_[i]->describe();
   }
   return text + print(plan_);
 }

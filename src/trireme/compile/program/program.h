@@ -17,8 +17,9 @@ namespace trireme::compile {
 class StepProgram final : public CompiledGraph {
  public:
   // `steps` may refer to nodes of `graph`, which is kept.
+  // `measure`: keeps the time of each step.
   StepProgram(std::unique_ptr<const graph::Graph> graph, std::vector<std::unique_ptr<Step>> steps,
-              const std::vector<bool>& dying);
+              const std::vector<bool>& dying, bool measure);
 
   // Makes what runs with these sizes need, before the first such run does.
   void prepare(const std::vector<int64_t>& symbols) { static_cast<void>(instance(symbols)); }
@@ -43,6 +44,9 @@ class StepProgram final : public CompiledGraph {
   std::vector<StepAccess> access_;
   MemoryPlan plan_;
   std::list<Instance> instances_;  // the one used last in front
+  bool measure_;
+  uint64_t runs_ = 0;
+  std::vector<double> seconds_;  // by step, over all runs
 };
 
 }  // namespace trireme::compile

@@ -56,15 +56,18 @@ class SegmentSurroundings final : public compile::Surroundings {
   OpaqueRunner opaque_;
 };
 
-// Leaves what a segment became in a folder, for people: segment-<n>.graph, segment-<n>.steps.
-void dump(const std::string& folder, const std::string& graph, const std::string& steps) {
+// The files of TRIREME_DUMP for one segment, without their endings; "": none are asked for.
+std::string dump_path() {
   static std::atomic<uint32_t> number{0};
-  const std::string path = folder + "/segment-" + std::to_string(number++);
-  std::ofstream(path + ".graph") << graph;
-  std::ofstream(path + ".steps") << steps;
+  const auto folder = base::env_string("TRIREME_DUMP");
+  return folder ? *folder + "/segment-" + std::to_string(number++) : std::string();
 }
 
 }  // namespace
+
+CompiledProgram::~CompiledProgram() {
+  if (!describe_to_.empty()) std::ofstream(describe_to_) << compiled_->describe();
+}
 
 bool CompiledProgram::accepts(const SegmentLog& log) const { return guards_hold(graph_, log); }
 
@@ -102,11 +105,12 @@ std::unique_ptr<Program> make_compiled_program(std::shared_ptr<const SegmentLog>
   if (!graph) throw Error(refusal);
   compile::CompileOptions options;
   for (const LogId id : graph->inputs) options.dying.push_back(log->storages()[id].released);
-  const auto folder = base::env_string("TRIREME_DUMP");
-  const std::string text = folder ? graph::print(graph->graph) : std::string();
+  const std::string path = dump_path();
+  if (!path.empty()) std::ofstream(path + ".graph") << graph::print(graph->graph);
+  options.measure = !path.empty();
   auto compiled = compiler.compile(std::move(graph->graph), options);
-  if (folder) dump(*folder, text, compiled->describe());
-  return std::make_unique<CompiledProgram>(std::move(log), std::move(*graph), std::move(compiled));
+  return std::make_unique<CompiledProgram>(std::move(log), std::move(*graph), std::move(compiled),
+                                           path.empty() ? path : path + ".steps");
 }
 
 }  // namespace trireme::run

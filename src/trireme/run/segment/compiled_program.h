@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "trireme/compile/compiler.h"
@@ -14,9 +15,14 @@ namespace trireme::run {
 class CompiledProgram final : public Program {
  public:
   // `graph`'s own graph has gone into `compiled`. `log` keeps the forms of opaque calls alive.
+  // `describe_to`: a file that tells, once the program goes, what ran and how long; "": none.
   CompiledProgram(std::shared_ptr<const SegmentLog> log, SegmentGraph graph,
-                  std::unique_ptr<compile::CompiledGraph> compiled)
-      : log_(std::move(log)), graph_(std::move(graph)), compiled_(std::move(compiled)) {}
+                  std::unique_ptr<compile::CompiledGraph> compiled, std::string describe_to)
+      : log_(std::move(log)),
+        graph_(std::move(graph)),
+        compiled_(std::move(compiled)),
+        describe_to_(std::move(describe_to)) {}
+  ~CompiledProgram() override;
 
   bool accepts(const SegmentLog& log) const override;
   void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) override;
@@ -25,6 +31,7 @@ class CompiledProgram final : public Program {
   std::shared_ptr<const SegmentLog> log_;
   SegmentGraph graph_;
   std::unique_ptr<compile::CompiledGraph> compiled_;
+  std::string describe_to_;
 };
 
 // Throws trireme::Error where the IR cannot say a call, and what the compiler throws.

@@ -18,17 +18,22 @@
 namespace trireme::run {
 namespace {
 
-// The largest magnitude of a call's floating arguments, as they are now.
-double inputs_of(const LoggedCall& call, std::span<record::VirtualStorage* const> storages) {
+// The largest magnitude of the floating arguments of the segment's calls up to this one, as they
+// are now: what is left of a difference of large numbers is as far off as these are.
+double inputs_of(const SegmentLog& log, size_t last,
+                 std::span<record::VirtualStorage* const> storages) {
   double largest = 0;
-  for (size_t i = 0; i < call.tensors.size(); ++i) {
-    const LoggedTensor& ref = call.tensors[i];
-    const record::Geometry& geometry = call.form->tensors[i];
-    if (ref.storage == kNoLogId || c10::isIntegralType(geometry.dtype, /*includeBool=*/true)) {
-      continue;
+  for (size_t n = 0; n <= last; ++n) {
+    const LoggedCall& call = log.calls()[n];
+    for (size_t i = 0; i < call.tensors.size(); ++i) {
+      const LoggedTensor& ref = call.tensors[i];
+      const record::Geometry& geometry = call.form->tensors[i];
+      if (ref.storage == kNoLogId || c10::isIntegralType(geometry.dtype, /*includeBool=*/true)) {
+        continue;
+      }
+      const at::Tensor tensor = host_tensor(*storages[ref.storage], geometry, ref.offset);
+      largest = std::max(largest, largest_magnitude(tensor));
     }
-    const at::Tensor tensor = host_tensor(*storages[ref.storage], geometry, ref.offset);
-    largest = std::max(largest, largest_magnitude(tensor));
   }
   return largest;
 }
@@ -120,7 +125,7 @@ std::string Verifier::after(const SegmentLog& log,
     if (failed || !found.empty()) break;
     const at::Tensor actual =
         host_tensor(*storages[expected.storage], expected.geometry, expected.offset);
-    found = difference(expected.computed, actual, inputs_of(log.calls()[expected.call], storages));
+    found = difference(expected.computed, actual, inputs_of(log, expected.call, storages));
     if (!found.empty()) found = log.calls()[expected.call].form->op->name + ": " + found;
   }
   expected_.clear();
