@@ -105,21 +105,25 @@ class Former {
 
   // The cluster that the node joins: of one that makes what it reads, or that reads what it reads.
   uint32_t find_cluster(uint32_t n, uint32_t after) {
-    if (after != kNoStep && joins(n, after)) return after;
+    if (after != kNoStep && joins(n, after, /*sibling=*/false)) return after;
     for (const Operand& operand : node(n).operands) {
+      if (graph_.values[operand.value].count.is(1)) continue;  // nothing gained
       const auto found = toucher_.find(operand.value);
       if (found == toucher_.end() || (after != kNoStep && found->second <= after)) continue;
-      if (joins(n, found->second)) return found->second;
+      if (joins(n, found->second, /*sibling=*/true)) return found->second;
     }
     return kNoStep;
   }
 
-  bool joins(uint32_t n, uint32_t step) {
+  // `sibling`: it reads what the cluster reads, not what it makes.
+  bool joins(uint32_t n, uint32_t step, bool sibling) {
     Cluster& cluster = steps_[step].clusters[0];
     const Node& one = node(n);
     if (!is_kernel(node(cluster.nodes[0])) || cluster.nodes.size() >= kMostNodes) return false;
     const auto space = unite(cluster.space, one);
     if (!space || starves_threads(*space)) return false;
+    // Rows are worth while for what flows along them.
+    if (sibling && space->has_rows() != cluster.space.has_rows()) return false;
     const auto part = part_of(one, *space);
     if (!part) return false;
     for (const uint32_t member : cluster.nodes) {

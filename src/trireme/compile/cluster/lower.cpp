@@ -201,14 +201,24 @@ class ClusterLowering {
     });
     nest_ = make_nest(space_.dims, static_cast<uint32_t>(space_.outer), views, keeps);
     rows_at_ = static_cast<size_t>(std::ranges::count(nest_, false, &NestLoop::reduction));
-    // Rows that are gone through more than once, and what is kept of them, are vectors themselves.
-    const auto vector = std::ranges::find(nest_, true, &NestLoop::vector);
-    const bool kept = std::ranges::any_of(made_, [](const auto& made) { return made.second.kept; });
-    if (kept && rows_at_ != nest_.size() && !vector->reduction) {
-      vector->vector = false;
-      nest_.back().vector = true;
-    }
+    if (rows_at_ != nest_.size()) choose_vector();
     next_loop_ = static_cast<LoopId>(rows_at_);
+  }
+
+  // Of rows: along them or across, whichever way more of what is touched in each point lies side by
+  // side. What is kept of a row for a later loop lies along it.
+  void choose_vector() {
+    const bool kept = std::ranges::any_of(made_, [](const auto& made) { return made.second.kept; });
+    int64_t along = 0;
+    int64_t across = 0;
+    for (size_t access = 0; access < accesses_.size(); ++access) {
+      if (!varies_in_row(access)) continue;
+      if (nest_.back().strides[access].is(1)) ++along;
+      if (nest_[rows_at_ - 1].strides[access].is(1)) ++across;
+    }
+    const bool lanes_across = !kept && across > along && !nest_[rows_at_ - 1].size.is(1);
+    for (NestLoop& loop : nest_) loop.vector = false;
+    (lanes_across ? nest_[rows_at_ - 1] : nest_.back()).vector = true;
   }
 
   Loop make_loop(size_t at, std::vector<Statement> body) const {
