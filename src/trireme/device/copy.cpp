@@ -68,11 +68,11 @@ void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   record::Recorder& recorder = record::recorder();
   recorder.hooks().ensure_running();
   record::VirtualStorage& storage = record::require_storage(*self.unsafeGetTensorImpl());
-  const bool pending =
-      storage.last_use.load(std::memory_order_relaxed) > recorder.queue().executed();
+  // Not whether a call is pending: the stream must not depend on how far the executor is.
+  const bool used = storage.last_use.load(std::memory_order_relaxed) != 0;
   const size_t nbytes = static_cast<size_t>(src.numel()) * src.element_size();
-  // More bytes are not kept aside for a pending storage: the program waits instead.
-  if (pending && nbytes <= record::BytesAhead::kLimit && src.layout() == at::kStrided) {
+  // More bytes are not kept aside: the program waits instead.
+  if (used && nbytes <= record::BytesAhead::kLimit && src.layout() == at::kStrided) {
     record_copy(self, nbytes < kStaged ? source : stage(src).expand_as(self), non_blocking);
     return;
   }

@@ -382,15 +382,17 @@ void Recorder::synchronize() {
 }
 
 void Recorder::wait_for_data(VirtualStorage& storage) {
-  queue_.cut_next();
-  queue_.wait(storage.last_write.load(std::memory_order_relaxed));
+  const uint64_t last = storage.last_write.load(std::memory_order_relaxed);
+  if (last != 0) queue_.cut_next();  // without a recorded write there is nothing to wait for, ever
+  queue_.wait(last);
   warnings_.issue();
   if (storage.error) raise(*storage.error);
 }
 
 void Recorder::wait_for_use(VirtualStorage& storage) {
-  queue_.cut_next();
-  queue_.wait(storage.last_use.load(std::memory_order_relaxed));
+  const uint64_t last = storage.last_use.load(std::memory_order_relaxed);
+  if (last != 0) queue_.cut_next();
+  queue_.wait(last);
   warnings_.issue();
 }
 
