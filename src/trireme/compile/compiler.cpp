@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "trireme/compile/cluster/form.h"
@@ -62,7 +64,7 @@ class CpuCompiler final : public Compiler {
       } else if (node.as<graph::Convolve>() != nullptr) {
         steps.push_back(make_convolve_step(node));
       } else {
-        auto made = make_kernel_step(*kept, step, leaves, "k" + std::to_string(kernels.size()));
+        auto made = make_kernel_step(*kept, step, leaves);
         kernels.push_back(made.get());
         steps.push_back(std::move(made));
       }
@@ -105,26 +107,30 @@ class CpuCompiler final : public Compiler {
 
   static std::unique_ptr<KernelStep> make_kernel_step(const Graph& graph,
                                                       const ScheduledStep& step,
-                                                      const std::vector<bool>& leaves,
-                                                      const std::string& name) {
+                                                      const std::vector<bool>& leaves) {
     std::vector<ClusterKernel> kernels;
     for (const Cluster& cluster : step.clusters) {
-      kernels.push_back(lower_cluster(graph, cluster, leaves, name));
+      kernels.push_back(lower_cluster(graph, cluster, leaves));
     }
-    ClusterKernel merged = merge_kernels(std::move(kernels), name);
-    if (const auto problem = verify(merged.kernel)) {
-      throw CompileError("a kernel is not well formed: " + *problem + "\n" + print(merged.kernel));
-    }
-    const uint32_t call = graph.nodes[step.clusters[0].nodes[0]].call;
-    return std::make_unique<KernelStep>(std::move(merged.kernel), std::move(merged.buffers), call);
+    return std::make_unique<KernelStep>(merge_kernels(std::move(kernels)),
+                                        graph.nodes[step.clusters[0].nodes[0]].call);
   }
 
+  // Compiles the steps' kernels, equal ones once: the layers of a model are alike.
   static void load(std::span<KernelStep* const> steps) {
     if (steps.empty()) return;
     std::vector<Kernel> kernels;
-    for (const KernelStep* step : steps) kernels.push_back(step->kernel());
+    std::unordered_map<std::string, size_t> known;  // by text
+    std::vector<size_t> which;
+    for (const KernelStep* step : steps) {
+      const auto [found, added] = known.try_emplace(print(step->kernel()), kernels.size());
+      which.push_back(found->second);
+      if (!added) continue;
+      kernels.push_back(step->kernel());
+      kernels.back().name = "k" + std::to_string(kernels.size());
+    }
     const auto module = std::make_shared<const Module>(compile_object(kernels));
-    for (KernelStep* step : steps) step->load(module);
+    for (size_t i = 0; i < steps.size(); ++i) steps[i]->load(module, kernels[which[i]].name);
   }
 
   mutable GemmChooser chooser_;

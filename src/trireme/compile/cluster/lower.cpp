@@ -40,11 +40,8 @@ bool takes_positions(const Node& node) {
 
 class ClusterLowering {
  public:
-  ClusterLowering(const Graph& graph, const Cluster& cluster, const std::vector<bool>& leaves,
-                  std::string name)
+  ClusterLowering(const Graph& graph, const Cluster& cluster, const std::vector<bool>& leaves)
       : graph_(graph), space_(cluster.space), leaves_(leaves) {
-    kernel_.name = std::move(name);
-    kernel_.numbers = graph.numbers;
     kernel_.symbols = graph.symbols;
     for (const uint32_t n : cluster.nodes) {
       const Node& node = graph.nodes[n];
@@ -62,7 +59,7 @@ class ClusterLowering {
     kernel_.registers = next_register_;
     kernel_.loops = next_loop_;
     kernel_.accumulators = next_accumulator_;
-    return {std::move(kernel_), std::move(buffers_)};
+    return {std::move(kernel_), std::move(buffers_), std::move(numbers_)};
   }
 
  private:
@@ -355,6 +352,10 @@ class ClusterLowering {
       }
       Compute made{next_register_++, one.op, one.dtype, {}, one.index, one.integer, one.value};
       registers[k] = made.to;
+      if (one.op == ScalarOp::Number) {
+        registers[k] = number(made, outer);
+        continue;
+      }
       if (one.op == ScalarOp::Index) {
         const Index at = coordinate(*member.node, member.part, one.index, 1);
         inner[k] = rows && std::ranges::any_of(at.loops, [&](const Index::LoopTerm& term) {
@@ -374,6 +375,19 @@ class ClusterLowering {
       (inner[k] ? point : outer).push_back({made});
     }
     return registers;
+  }
+
+  // The register of a scalar input.
+  RegisterId number(Compute made, std::vector<Statement>& outer) {
+    auto found = std::ranges::find(numbers_, made.index);
+    if (found == numbers_.end()) {
+      numbers_.push_back(made.index);
+      kernel_.numbers.push_back(graph_.numbers[made.index]);
+      found = numbers_.end() - 1;
+    }
+    made.index = static_cast<uint32_t>(found - numbers_.begin());
+    outer.push_back({made});
+    return made.to;
   }
 
   // The register of an operand's element, and whether it changes along the row.
@@ -484,6 +498,7 @@ class ClusterLowering {
   const std::vector<bool>& leaves_;
   Kernel kernel_;
   std::vector<KernelBuffer> buffers_;
+  std::vector<uint32_t> numbers_;
   std::vector<Member> members_;
   std::map<ValueId, Made> made_;
   uint32_t phases_ = 0;
@@ -508,6 +523,7 @@ class Shift {
  public:
   explicit Shift(const Kernel& into)
       : buffers_(static_cast<uint32_t>(into.buffers.size())),
+        numbers_(static_cast<uint32_t>(into.numbers.size())),
         scratch_(static_cast<uint32_t>(into.scratch.size())),
         registers_(into.registers),
         loops_(into.loops),
@@ -535,6 +551,7 @@ class Shift {
   }
   void apply(Compute& one) const {
     one.to += registers_;
+    if (one.op == ScalarOp::Number) one.index += numbers_;
     for (size_t i = 0; i < graph::arity(one.op); ++i) one.args[i] += registers_;
   }
   void apply(Affine& one) const {
@@ -564,6 +581,7 @@ class Shift {
   }
 
   uint32_t buffers_;
+  uint32_t numbers_;
   uint32_t scratch_;
   uint32_t registers_;
   uint32_t loops_;
@@ -585,11 +603,11 @@ std::string kernel_refusal(const Graph& graph, const Node& node) {
 }
 
 ClusterKernel lower_cluster(const Graph& graph, const Cluster& cluster,
-                            const std::vector<bool>& leaves, std::string name) {
-  return ClusterLowering(graph, cluster, leaves, std::move(name)).run();
+                            const std::vector<bool>& leaves) {
+  return ClusterLowering(graph, cluster, leaves).run();
 }
 
-ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels, std::string name) {
+ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels) {
   ClusterKernel all = std::move(kernels.front());
   for (size_t i = 1; i < kernels.size(); ++i) {
     Kernel& next = kernels[i].kernel;
@@ -599,13 +617,14 @@ ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels, std::string name
       all.kernel.body.push_back(std::move(loop));
     }
     std::ranges::move(next.buffers, std::back_inserter(all.kernel.buffers));
+    std::ranges::move(next.numbers, std::back_inserter(all.kernel.numbers));
     std::ranges::move(next.scratch, std::back_inserter(all.kernel.scratch));
     std::ranges::move(kernels[i].buffers, std::back_inserter(all.buffers));
+    std::ranges::move(kernels[i].numbers, std::back_inserter(all.numbers));
     all.kernel.registers += next.registers;
     all.kernel.loops += next.loops;
     all.kernel.accumulators += next.accumulators;
   }
-  all.kernel.name = std::move(name);
   return all;
 }
 

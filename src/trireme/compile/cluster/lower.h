@@ -19,6 +19,7 @@ struct KernelBuffer {
 struct ClusterKernel {
   Kernel kernel;
   std::vector<KernelBuffer> buffers;  // one for each of the kernel's
+  std::vector<uint32_t> numbers;      // of the graph: what the kernel's are
 };
 
 // Why no kernel runs the node; empty: one can.
@@ -27,9 +28,9 @@ std::string kernel_refusal(const graph::Graph& graph, const graph::Node& node);
 // `leaves`: by value, whether it is needed outside of the cluster. What is not lies in registers,
 // or in scratch memory of a row, where rows are not too long.
 ClusterKernel lower_cluster(const graph::Graph& graph, const Cluster& cluster,
-                            const std::vector<bool>& leaves, std::string name);
+                            const std::vector<bool>& leaves);
 
 // One kernel that does what several do, in one range.
-ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels, std::string name);
+ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels);
 
 }  // namespace trireme::compile

@@ -36,14 +36,15 @@ ScalarArg scalar_arg(const graph::Number& number) { return {number.integer, numb
 
 class PreparedKernel final : public PreparedStep {
  public:
-  PreparedKernel(const Kernel& kernel, std::span<const KernelBuffer> buffers,
-                 KernelFunction function, std::span<const int64_t> symbols)
-      : buffers_(buffers),
+  PreparedKernel(const ClusterKernel& cluster, KernelFunction function,
+                 std::span<const int64_t> symbols)
+      : buffers_(cluster.buffers),
+        numbers_(cluster.numbers),
         function_(function),
-        range_(range_of(kernel).evaluate(symbols)),
-        scratch_((scratch_offset(kernel, kernel.scratch.size()) + 63) / 64 * 64) {
+        range_(range_of(cluster.kernel).evaluate(symbols)),
+        scratch_(scratch_offset(cluster.kernel, cluster.kernel.scratch.size())) {
     double work = 0;
-    for (const Loop& loop : kernel.body) work += work_of(loop, symbols);
+    for (const Loop& loop : cluster.kernel.body) work += work_of(loop, symbols);
     if (work >= kSerialWork) threads_ = std::max(1, omp_get_max_threads());
     const int64_t pieces = std::min<int64_t>(range_, threads_ * kPiecesPerThread);
     piece_ = pieces == 0 ? 0 : (range_ + pieces - 1) / pieces;
@@ -59,8 +60,10 @@ class PreparedKernel final : public PreparedStep {
     memory.reserve(buffers_.size());
     for (const KernelBuffer& buffer : buffers_) memory.push_back(frame.at(buffer.value));
     std::vector<ScalarArg> numbers;
-    numbers.reserve(frame.values.numbers.size());
-    for (const auto& number : frame.values.numbers) numbers.push_back(scalar_arg(number));
+    numbers.reserve(numbers_.size());
+    for (const uint32_t number : numbers_) {
+      numbers.push_back(scalar_arg(frame.values.numbers[number]));
+    }
     const auto piece = [&](int64_t begin, int64_t end, size_t thread) {
       function_(memory.data(), numbers.data(), frame.values.symbols.data(),
                 frame.scratch + thread * scratch_, begin, end);
@@ -81,6 +84,7 @@ class PreparedKernel final : public PreparedStep {
 
  private:
   std::span<const KernelBuffer> buffers_;
+  std::span<const uint32_t> numbers_;
   KernelFunction function_;
   int64_t range_;
   size_t scratch_;
@@ -90,31 +94,31 @@ class PreparedKernel final : public PreparedStep {
 
 }  // namespace
 
-KernelStep::KernelStep(Kernel kernel, std::vector<KernelBuffer> buffers, uint32_t call)
-    : kernel_(std::move(kernel)), buffers_(std::move(buffers)), call_(call) {}
+KernelStep::KernelStep(ClusterKernel kernel, uint32_t call)
+    : kernel_(std::move(kernel)), call_(call) {}
 
-void KernelStep::load(std::shared_ptr<const Module> module) {
+void KernelStep::load(std::shared_ptr<const Module> module, const std::string& name) {
   module_ = std::move(module);
-  function_ = module_->function(kernel_.name);
+  function_ = module_->function(name);
 }
 
 bool KernelStep::may_replace(uint32_t written, ValueId value) const {
   // A value that is read through several buffers has to be replaceable in each.
-  for (uint32_t read = 0; read < buffers_.size(); ++read) {
-    if (kernel_.buffers[read].written || buffers_[read].value != value) continue;
-    if (!may_take_place(kernel_, read, written)) return false;
+  for (uint32_t read = 0; read < kernel_.buffers.size(); ++read) {
+    if (kernel_.kernel.buffers[read].written || kernel_.buffers[read].value != value) continue;
+    if (!may_take_place(kernel_.kernel, read, written)) return false;
   }
   return true;
 }
 
 StepAccess KernelStep::access() const {
   StepAccess access;
-  for (uint32_t i = 0; i < buffers_.size(); ++i) {
-    if (!kernel_.buffers[i].written) access.reads.push_back(buffers_[i].value);
+  for (uint32_t i = 0; i < kernel_.buffers.size(); ++i) {
+    if (!kernel_.kernel.buffers[i].written) access.reads.push_back(kernel_.buffers[i].value);
   }
-  for (uint32_t i = 0; i < buffers_.size(); ++i) {
-    if (!kernel_.buffers[i].written) continue;
-    StepAccess::Write write{buffers_[i].value, buffers_[i].base};
+  for (uint32_t i = 0; i < kernel_.buffers.size(); ++i) {
+    if (!kernel_.kernel.buffers[i].written) continue;
+    StepAccess::Write write{kernel_.buffers[i].value, kernel_.buffers[i].base};
     for (const ValueId value : access.reads) {
       if (may_replace(i, value)) write.over.push_back(value);
     }
@@ -124,9 +128,9 @@ StepAccess KernelStep::access() const {
 }
 
 std::unique_ptr<PreparedStep> KernelStep::prepare(std::span<const int64_t> symbols) const {
-  return std::make_unique<PreparedKernel>(kernel_, buffers_, function_, symbols);
+  return std::make_unique<PreparedKernel>(kernel_, function_, symbols);
 }
 
-std::string KernelStep::describe() const { return print(kernel_); }
+std::string KernelStep::describe() const { return print(kernel_.kernel); }
 
 }  // namespace trireme::compile

@@ -15,12 +15,12 @@ namespace trireme::compile {
 
 class KernelStep final : public Step {
  public:
-  // `buffers`: one for each of the kernel's.
-  KernelStep(Kernel kernel, std::vector<KernelBuffer> buffers, uint32_t call);
+  // `kernel`: without a name. `call`: the first that it does work of.
+  KernelStep(ClusterKernel kernel, uint32_t call);
 
-  const Kernel& kernel() const { return kernel_; }
-  // To be called before it is prepared.
-  void load(std::shared_ptr<const Module> module);
+  const Kernel& kernel() const { return kernel_.kernel; }
+  // To be called before it is prepared. `name`: of a kernel in the module that is equal to this one.
+  void load(std::shared_ptr<const Module> module, const std::string& name);
 
   StepAccess access() const override;
   std::unique_ptr<PreparedStep> prepare(std::span<const int64_t> symbols) const override;
@@ -31,8 +31,7 @@ class KernelStep final : public Step {
   // Whether the written buffer may lie where the value does.
   bool may_replace(uint32_t written, ValueId value) const;
 
-  Kernel kernel_;
-  std::vector<KernelBuffer> buffers_;
+  ClusterKernel kernel_;
   uint32_t call_;
   std::shared_ptr<const Module> module_;
   KernelFunction function_ = nullptr;
