@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Segments: what repeats is followed by a program; what leaves the known stream stays right.
 
-TRIREME_COMPILE=interpret runs followed segments by the graph interpreter. The programs compute with
-small integers in float64, so that every value is exact, whoever computes it.
+TRIREME_COMPILE=interpret runs followed segments by the graph interpreter, 1 by compiled code. The
+programs compute with small integers in float64, so that every value is exact, whoever computes it.
 """
 
 from __future__ import annotations
@@ -101,27 +101,31 @@ print(json.dumps({"difference": max(abs(a - b) for a, b in zip(expected, actual)
 """
 
 
-def followed(tmp_path: Path, source: str, *arguments: str, interval: int) -> dict[str, object]:
+def followed(
+    tmp_path: Path, source: str, *arguments: str, interval: int, runs: str
+) -> dict[str, object]:
     printed = check_program(
         source,
         tmp_path,
         *arguments,
-        environment={"TRIREME_COMPILE": "interpret", "TRIREME_INTERVAL": str(interval)},
+        environment={"TRIREME_COMPILE": runs, "TRIREME_INTERVAL": str(interval)},
     )
     return dict(json.loads(printed.splitlines()[-1]))
 
 
+@pytest.mark.parametrize("runs", ["interpret", "1"])
 @pytest.mark.parametrize("interval", [5, 7, 64])
 @pytest.mark.parametrize("how", ["none", "op", "shape", "number", "keep", "read"])
-def test_leaving_the_known_stream(how: str, interval: int, tmp_path: Path) -> None:
-    seen = followed(tmp_path, PROGRAM, how, interval=interval)
+def test_leaving_the_known_stream(how: str, interval: int, runs: str, tmp_path: Path) -> None:
+    seen = followed(tmp_path, PROGRAM, how, interval=interval, runs=runs)
     assert seen["equal"], seen
     assert seen["segments"]["followed"] > 0, seen  # type: ignore[index]
 
 
+@pytest.mark.parametrize("runs", ["interpret", "1"])
 @pytest.mark.parametrize("interval", [16, 1000])
-def test_training_is_followed(interval: int, tmp_path: Path) -> None:
-    seen = followed(tmp_path, TRAINING, interval=interval)
+def test_training_is_followed(interval: int, runs: str, tmp_path: Path) -> None:
+    seen = followed(tmp_path, TRAINING, interval=interval, runs=runs)
     assert seen["difference"] < 1e-5, seen  # type: ignore[operator]
     assert seen["segments"]["followed"] > 0, seen  # type: ignore[index]
 
