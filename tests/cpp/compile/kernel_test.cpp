@@ -85,9 +85,10 @@ TEST(MapKernel, EveryOperatorIsTheInterpreters) {
       node.results.push_back({0, *type, View::row_major({kCount})});
       node.primitive = map;
       const Graph graph = graph_of(std::move(node), operands, {{*type, kCount}});
-      // 1 ulp: the double result, rounded, is at most one from the interpreter's
+      // f64: the C library's functions, as the interpreter
+      const double ulps = *type == DType::Float32 ? 2 : 1;
       try {
-        expect_near(run_both(graph, inputs, 3), *type, 1, named(op, dtype));
+        expect_near(run_both(graph, inputs, 3), *type, ulps, named(op, dtype));
       } catch (const std::exception& error) {
         ADD_FAILURE() << named(op, dtype) << ": " << error.what();
       }
@@ -252,7 +253,7 @@ TEST(MathFunctions, AreWithinTwoUlps) {
       worst = std::max(worst, std::abs(wanted - given) / ulp(DType::Float32, wanted));
     }
     std::cout << graph::name_of(op) << ": " << worst << " ulp from the rounded double result\n";
-    EXPECT_LE(worst, 1) << graph::name_of(op);
+    EXPECT_LE(worst, 2) << graph::name_of(op);
   }
 }
 
