@@ -35,6 +35,8 @@ bool starves_threads(const Space& space) {
   return rows && width && *rows < kFewRows && *rows * *width > kLongWork;
 }
 
+bool is_scatter(const Node& node) { return node.as<graph::Scatter>() != nullptr; }
+
 class Former {
  public:
   explicit Former(const Graph& graph)
@@ -119,6 +121,7 @@ class Former {
   bool joins(uint32_t n, uint32_t step, bool sibling) {
     Cluster& cluster = steps_[step].clusters[0];
     const Node& one = node(n);
+    if (is_scatter(one) || is_scatter(node(cluster.nodes[0]))) return false;
     if (!is_kernel(node(cluster.nodes[0])) || cluster.nodes.size() >= kMostNodes) return false;
     const auto space = unite(cluster.space, one);
     if (!space || starves_threads(*space)) return false;
@@ -132,6 +135,7 @@ class Former {
     for (const Operand& operand : one.operands) {
       if (!flows(operand, one, *part, cluster, *space)) return false;
     }
+    if (one.as<graph::Gather>() != nullptr && reads_of(one, cluster)) return false;
     for (const Result& result : one.results) {
       if (result.base == kNoValue) continue;
       const uint32_t maker = uses_.maker[result.base];
@@ -139,6 +143,14 @@ class Former {
     }
     cluster.space = *space;
     return true;
+  }
+
+  // Whether it reads anything that the cluster makes. A gather must not: its indices are checked
+  // before, and it reads other elements than those of its point.
+  bool reads_of(const Node& reader, const Cluster& cluster) const {
+    return std::ranges::any_of(reader.operands, [&](const Operand& operand) {
+      return std::ranges::find(cluster.nodes, uses_.maker[operand.value]) != cluster.nodes.end();
+    });
   }
 
   // Whether what the operand reads, if it is made in the cluster, is made in the same point.
@@ -240,7 +252,8 @@ class Former {
 }  // namespace
 
 bool is_kernel(const Node& node) {
-  return node.as<graph::Map>() != nullptr || node.as<graph::Reduce>() != nullptr;
+  return node.as<graph::Map>() != nullptr || node.as<graph::Reduce>() != nullptr ||
+         node.as<graph::Gather>() != nullptr || is_scatter(node);
 }
 
 std::vector<ScheduledStep> form_clusters(const Graph& graph) { return Former(graph).run(); }

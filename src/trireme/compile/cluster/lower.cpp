@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "trireme/compile/cluster/lower_scatter.h"
 #include "trireme/compile/lower/loop_nest.h"
 
 namespace trireme::compile {
@@ -27,7 +28,10 @@ using graph::View;
 // Bytes of a row's value that a thread keeps: several of them stay in its first caches.
 constexpr int64_t kRowBytes = 65536;
 
+// A gather has none: it copies.
 const Expression& expression_of(const Node& node) {
+  static const Expression none;
+  if (node.as<graph::Gather>() != nullptr) return none;
   const auto* reduce = node.as<Reduce>();
   return reduce != nullptr ? reduce->expression : node.as<graph::Map>()->expression;
 }
@@ -59,7 +63,7 @@ class ClusterLowering {
     kernel_.registers = next_register_;
     kernel_.loops = next_loop_;
     kernel_.accumulators = next_accumulator_;
-    return {std::move(kernel_), std::move(buffers_), std::move(numbers_)};
+    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(checks_)};
   }
 
  private:
@@ -425,14 +429,55 @@ class ClusterLowering {
     return stores_[member][static_cast<size_t>(found - results.begin())];
   }
 
-  // A Map.
+  // A Map or a Gather.
   void compute_member(uint32_t i, std::vector<Statement>& outer, std::vector<Statement>& point) {
     const Member& member = members_[i];
+    if (const auto* gather = member.node->as<graph::Gather>()) {
+      gather_member(i, *gather, outer, point);
+      return;
+    }
     const auto registers = compute(i, outer, point);
     const Expression& expression = expression_of(*member.node);
     for (size_t k = 0; k < member.node->results.size(); ++k) {
       leave(i, k, registers[expression.roots[k]], point);
     }
+  }
+
+  void gather_member(uint32_t i, const graph::Gather& gather, std::vector<Statement>& outer,
+                     std::vector<Statement>& point) {
+    const Node& node = *members_[i].node;
+    const size_t access = loads_[i][0];
+    Place from = place_of(access);
+    bool inner = &outer != &point && varies_in_row(access);
+    for (uint32_t k = 0; k < gather.indexed.size(); ++k) {
+      const graph::IndexedDim& indexed = gather.indexed[k];
+      checks_.push_back({node.operands[k + 1], indexed.bound, indexed.wraps});
+      const auto [index, varies] = load(i, k + 1, outer, point);
+      inner = inner || varies;
+      const RegisterId in =
+          wrapped_index(index, node.operands[k + 1].dtype, indexed, varies ? point : outer);
+      from.index.registers.push_back({in, indexed.stride});
+    }
+    const RegisterId element = next_register_++;
+    (inner ? point : outer).push_back({Load{element, std::move(from), {}}});
+    leave(i, 0, element, point);
+  }
+
+  // A checked index as i64, counted from the start.
+  RegisterId wrapped_index(RegisterId index, DType dtype, const graph::IndexedDim& indexed,
+                           std::vector<Statement>& to) {
+    const auto compute = [&](ScalarOp op, DType type, std::array<RegisterId, 3> args) {
+      to.push_back({Compute{next_register_, op, type, args, 0, 0, 0}});
+      return next_register_++;
+    };
+    if (dtype != DType::Int64) index = compute(ScalarOp::Cast, DType::Int64, {index});
+    if (!indexed.wraps) return index;
+    const RegisterId zero = compute(ScalarOp::Constant, DType::Int64, {});
+    const RegisterId bound = next_register_++;
+    to.push_back({Affine{bound, {indexed.bound}}});
+    const RegisterId negative = compute(ScalarOp::Lt, DType::Bool, {index, zero});
+    const RegisterId moved = compute(ScalarOp::Add, DType::Int64, {index, bound});
+    return compute(ScalarOp::Select, DType::Int64, {negative, moved, index});
   }
 
   // Stores a result where it is needed later.
@@ -499,6 +544,7 @@ class ClusterLowering {
   Kernel kernel_;
   std::vector<KernelBuffer> buffers_;
   std::vector<uint32_t> numbers_;
+  std::vector<IndexCheck> checks_;
   std::vector<Member> members_;
   std::map<ValueId, Made> made_;
   uint32_t phases_ = 0;
@@ -594,8 +640,10 @@ std::string kernel_refusal(const Graph& graph, const Node& node) {
   if (!is_kernel(node)) {
     return std::string(graph::name_of(node.primitive)) + " has no kernel yet";
   }
-  const auto is_complex = [](const ExprNode& one) { return graph::is_complex(one.dtype); };
+  const auto is_complex = [](const auto& one) { return graph::is_complex(one.dtype); };
+  if (node.as<graph::Scatter>() != nullptr) return refuse_scatter(node);
   if (std::ranges::any_of(expression_of(node).nodes, is_complex) ||
+      std::ranges::any_of(node.operands, is_complex) ||
       std::ranges::any_of(graph.numbers, graph::is_complex)) {
     return "kernels have no complex numbers";
   }
@@ -604,6 +652,8 @@ std::string kernel_refusal(const Graph& graph, const Node& node) {
 
 ClusterKernel lower_cluster(const Graph& graph, const Cluster& cluster,
                             const std::vector<bool>& leaves) {
+  const Node& first = graph.nodes[cluster.nodes[0]];
+  if (first.as<graph::Scatter>() != nullptr) return lower_scatter(graph, first);
   return ClusterLowering(graph, cluster, leaves).run();
 }
 
@@ -621,6 +671,7 @@ ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels) {
     std::ranges::move(next.scratch, std::back_inserter(all.kernel.scratch));
     std::ranges::move(kernels[i].buffers, std::back_inserter(all.buffers));
     std::ranges::move(kernels[i].numbers, std::back_inserter(all.numbers));
+    std::ranges::move(kernels[i].checks, std::back_inserter(all.checks));
     all.kernel.registers += next.registers;
     all.kernel.loops += next.loops;
     all.kernel.accumulators += next.accumulators;

@@ -16,10 +16,18 @@ struct KernelBuffer {
   graph::ValueId base = graph::kNoValue;  // of a written one: what its elements are before
 };
 
+// Indices that have to be within bounds before the kernel runs.
+struct IndexCheck {
+  graph::Operand indices;  // over the node's dimensions
+  Extent bound;
+  bool wraps = false;  // a negative index counts from the bound
+};
+
 struct ClusterKernel {
   Kernel kernel;
   std::vector<KernelBuffer> buffers;  // one for each of the kernel's
   std::vector<uint32_t> numbers;      // of the graph: what the kernel's are
+  std::vector<IndexCheck> checks{};
 };
 
 // Why no kernel runs the node; empty: one can.

@@ -28,6 +28,20 @@ std::span<const Extent> reduced_of(const Node& node) {
   return std::span(node.dims).subspan(node.parallel);
 }
 
+// Rows are the innermost dimensions along which no index changes: there the address is computed
+// once, and what is read lies side by side.
+Space space_of_gather(const Node& node) {
+  size_t outer = node.dims.size();
+  const auto moves = [&](size_t dim) {
+    return std::any_of(node.operands.begin() + 1, node.operands.end(), [&](const auto& index) {
+      return !index.view.strides[dim].is(0) && !node.dims[dim].is(1);
+    });
+  };
+  while (outer > 0 && !moves(outer - 1)) --outer;
+  const Extents first = without_ones(std::span(node.dims).first(outer));
+  return {join(first, without_ones(std::span(node.dims).subspan(outer))), first.size()};
+}
+
 bool is_reduce(const Node& node) { return node.as<graph::Reduce>() != nullptr; }
 
 }  // namespace
@@ -137,6 +151,7 @@ std::optional<Space> unite(const Space& space, const Node& node) {
 }
 
 Space space_of(const Node& node) {
+  if (node.as<graph::Gather>() != nullptr) return space_of_gather(node);
   const Extents outer = without_ones(parallel_of(node));
   return {join(outer, without_ones(reduced_of(node))), outer.size()};
 }

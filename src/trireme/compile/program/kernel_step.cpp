@@ -7,6 +7,7 @@
 
 #include "trireme/compile/library/openmp.h"
 #include "trireme/compile/plan/sharing.h"
+#include "trireme/compile/program/check_indices.h"
 
 namespace trireme::compile {
 namespace {
@@ -40,6 +41,7 @@ class PreparedKernel final : public PreparedStep {
                  std::span<const int64_t> symbols)
       : buffers_(cluster.buffers),
         numbers_(cluster.numbers),
+        checks_(cluster.checks),
         function_(function),
         range_(range_of(cluster.kernel).evaluate(symbols)),
         scratch_(scratch_offset(cluster.kernel, cluster.kernel.scratch.size())) {
@@ -56,6 +58,9 @@ class PreparedKernel final : public PreparedStep {
 
   void run(const Frame& frame) const override {
     if (range_ == 0) return;
+    for (const IndexCheck& check : checks_) {
+      check_indices(check, frame.at(check.indices.value), frame.values.symbols);
+    }
     std::vector<std::byte*> memory;
     memory.reserve(buffers_.size());
     for (const KernelBuffer& buffer : buffers_) memory.push_back(frame.at(buffer.value));
@@ -85,6 +90,7 @@ class PreparedKernel final : public PreparedStep {
  private:
   std::span<const KernelBuffer> buffers_;
   std::span<const uint32_t> numbers_;
+  std::span<const IndexCheck> checks_;
   KernelFunction function_;
   int64_t range_;
   size_t scratch_;

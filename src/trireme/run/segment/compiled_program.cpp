@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/run/segment/compiled_program.h"
 
+#include <c10/util/Exception.h>
+
 #include <atomic>
 #include <exception>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -82,10 +85,15 @@ void CompiledProgram::run(const SegmentLog& log,
   };
   try {
     for (const auto& failure : compiled_->run(surroundings, run_values(graph_, log))) {
+      const LoggedCall& call = log.calls()[failure.call];
       try {
         std::rethrow_exception(failure.error);
+      } catch (const std::out_of_range& error) {
+        // As PyTorch's kernels say it.
+        const c10::SourceLocation here{__func__, __FILE__, __LINE__};
+        poison(c10::IndexError(here, error.what()), call, failure.outputs);
       } catch (const std::exception& error) {
-        poison(error, log.calls()[failure.call], failure.outputs);
+        poison(error, call, failure.outputs);
       }
     }
   } catch (const std::exception& error) {
