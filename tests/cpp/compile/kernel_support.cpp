@@ -31,11 +31,21 @@ std::vector<double> elements(DType dtype, std::span<const std::byte> bytes) {
 
 Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pieces) {
   Both both;
+  const Lowered lowered = lower(graph, graph.nodes.at(0), "kernel");
+  if (lowered.kernel) both.kernel = print(*lowered.kernel);
+  both.given = run_kernel(graph, inputs, pieces);
   const auto wanted = graph::interpret(graph, inputs, nullptr);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    both.wanted.push_back(elements(graph.nodes[0].results[i].dtype, wanted[i].bytes()));
+  }
+  return both;
+}
+
+std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const graph::Inputs& inputs,
+                                            int64_t pieces) {
   const graph::Node& node = graph.nodes.at(0);
   const Lowered lowered = lower(graph, node, "kernel");
   if (!lowered.kernel) throw std::runtime_error(lowered.why);
-  both.kernel = print(*lowered.kernel);
   const Module module(compile_object(std::span(&*lowered.kernel, 1)));
   std::vector<std::vector<std::byte>> memory;
   for (const auto& buffer : inputs.buffers) memory.emplace_back(buffer.begin(), buffer.end());
@@ -49,18 +59,21 @@ Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pi
   for (auto& one : memory) buffers.push_back(one.data());
   std::vector<ScalarArg> numbers;
   for (const auto& number : inputs.numbers) numbers.push_back({number.integer, number.real});
+  for (const auto& random : inputs.randoms) {
+    numbers.push_back({static_cast<int64_t>(random.seed), 0});
+    numbers.push_back({static_cast<int64_t>(random.offset), 0});
+  }
   const int64_t range = range_of(*lowered.kernel).evaluate(inputs.symbols);
   const KernelFunction function = module.function("kernel");
   for (int64_t piece = 0; piece < pieces; ++piece) {
     function(buffers.data(), numbers.data(), inputs.symbols.data(), nullptr, range * piece / pieces,
              range * (piece + 1) / pieces);
   }
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const DType dtype = node.results[i].dtype;
-    both.wanted.push_back(elements(dtype, wanted[i].bytes()));
-    both.given.push_back(elements(dtype, memory[inputs.buffers.size() + i]));
+  std::vector<std::vector<double>> given;
+  for (size_t i = 0; i < node.results.size(); ++i) {
+    given.push_back(elements(node.results[i].dtype, memory[inputs.buffers.size() + i]));
   }
-  return both;
+  return given;
 }
 
 std::vector<std::byte> random_elements(DType dtype, int64_t count, uint64_t seed, bool special,

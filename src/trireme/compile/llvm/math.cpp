@@ -86,8 +86,8 @@ Value* Scalars::log_wide(Value* x) {
   Value* square = b_.CreateFMul(s, s);
   Value* sum = number(x, 2.0 / 15);
   for (int k = 13; k > 0; k -= 2) sum = fused(sum, square, number(x, 2.0 / k));
-  Value* result = fused(b_.CreateSIToFP(e, x->getType()), number(x, std::numbers::ln2),
-                        b_.CreateFMul(sum, s));
+  Value* result =
+      fused(b_.CreateSIToFP(e, x->getType()), number(x, std::numbers::ln2), b_.CreateFMul(sum, s));
   Value* infinity = number(x, std::numeric_limits<double>::infinity());
   result = b_.CreateSelect(b_.CreateFCmpULT(x, infinity), result, x);  // infinity and NaN
   result = b_.CreateSelect(is_nan(x), x, result);
@@ -106,8 +106,8 @@ Value* Scalars::pow_wide(Value* x, Value* y) {
   Value* negative = b_.CreateICmpSLT(b_.CreateBitCast(x, shaped(b_.getInt64Ty(), x)),
                                      llvm::Constant::getNullValue(shaped(b_.getInt64Ty(), x)));
   result = b_.CreateSelect(b_.CreateAnd(odd, negative), b_.CreateFNeg(result), result);
-  Value* inside = b_.CreateAnd(b_.CreateFCmpOLT(x, number(x, 0)),
-                               b_.CreateFCmpOGT(x, number(x, -inf)));
+  Value* inside =
+      b_.CreateAnd(b_.CreateFCmpOLT(x, number(x, 0)), b_.CreateFCmpOGT(x, number(x, -inf)));
   result = b_.CreateSelect(b_.CreateAnd(inside, b_.CreateNot(integral)), number(x, std::nan("")),
                            result);
   result = b_.CreateSelect(b_.CreateOr(is_nan(x), is_nan(y)), b_.CreateFAdd(x, y), result);
@@ -156,8 +156,8 @@ Value* Scalars::sine_wide(ScalarOp op, Value* x) {
   Value* swaps = b_.CreateTrunc(quarter, shaped(b_.getInt1Ty(), x));
   Value* result = b_.CreateSelect(swaps, cosine, sine);
   Value* sign = b_.CreateShl(b_.CreateLShr(quarter, whole(quarter, 1)), whole(quarter, 63));
-  result = b_.CreateBitCast(
-      b_.CreateXor(b_.CreateBitCast(result, sign->getType()), sign), x->getType());
+  result =
+      b_.CreateBitCast(b_.CreateXor(b_.CreateBitCast(result, sign->getType()), sign), x->getType());
   // sin of -0: all the steps keep it but for this
   if (op == ScalarOp::Sin) {
     result = b_.CreateSelect(b_.CreateFCmpOEQ(x, number(x, 0)), x, result);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions of f32 in f32, without a branch, for vectors and scalars alike: a result must not
 // depend on its lane. Polynomials go through the function at Chebyshev nodes of the interval; the
-// comments give the part of 2^-24 by which they miss it, as a share of the result. What else is lost
-// is roundings.
+// comments give the part of 2^-24 by which they miss it, as a share of the result. What else is
+// lost is roundings.
 #include <llvm/IR/Intrinsics.h>
 
 #include <array>
@@ -30,11 +30,11 @@ constexpr std::array kExp2{0.693147182F,   0.240226507F,   0.0555035658F,
 constexpr std::array kLog{0.333333313F,  -0.24999997F, 0.200007156F,  -0.166678026F, 0.142490581F,
                           -0.124256872F, 0.116854198F, -0.114797339F, 0.0697161183F};
 // erf(x) / x - 1 in x^2 over |x| <= 0.96: 0.01
-constexpr std::array kErf{0.128379166F,   -0.376126319F,    0.11283657F,   -0.0268573016F,
+constexpr std::array kErf{0.128379166F,   -0.376126319F,    0.11283657F,    -0.0268573016F,
                           0.00519594783F, -0.000808645913F, 8.13870502e-05F};
 // -log erfc(x) in x - 2 over [0.94, 3.95]: 0.04, as a share of erf
-constexpr std::array kErfc{5.36494112F,     4.41816092F,     0.923750818F,
-                           0.016464809F,    -0.00357084745F, 0.000733180961F,
+constexpr std::array kErfc{5.36494112F,      4.41816092F,     0.923750818F,
+                           0.016464809F,     -0.00357084745F, 0.000733180961F,
                            -0.000135322305F, 1.99306596e-05F, -1.66134009e-06F};
 
 // ln 2 in two parts: products of the first with integers below 2^9 are exact.
@@ -52,7 +52,8 @@ struct Scalars::ExpParts {
 
 Value* Scalars::polynomial(Value* x, std::span<const float> coefficients) {
   Value* sum = number(x, coefficients.back());
-  for (size_t i = coefficients.size() - 1; i-- > 0;) sum = fused(sum, x, number(x, coefficients[i]));
+  for (size_t i = coefficients.size() - 1; i-- > 0;)
+    sum = fused(sum, x, number(x, coefficients[i]));
   return sum;
 }
 
@@ -109,8 +110,8 @@ Value* Scalars::expm1_single(Value* x) {
   return b_.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, b_.CreateFAdd(half, half), x);
 }
 
-// x = m 2^e, m = 1 + f in [sqrt 1/2, sqrt 2). log1p: of the sum 1 + x, whose rounding error is added
-// to f; where e = 0 that gives x itself.
+// x = m 2^e, m = 1 + f in [sqrt 1/2, sqrt 2). log1p: of the sum 1 + x, whose rounding error is
+// added to f; where e = 0 that gives x itself.
 Value* Scalars::log_single(Value* x, ScalarOp op) {
   Value* given = x;
   Value* lost = nullptr;
@@ -140,8 +141,8 @@ Value* Scalars::log_single(Value* x, ScalarOp op) {
   }
   Value* n = b_.CreateSIToFP(e, x->getType());
   Value* square = b_.CreateFMul(f, f);
-  Value* rest = fused(b_.CreateFMul(square, f), polynomial(f, kLog),
-                      b_.CreateFMul(square, number(x, -0.5)));
+  Value* rest =
+      fused(b_.CreateFMul(square, f), polynomial(f, kLog), b_.CreateFMul(square, number(x, -0.5)));
   Value* result = nullptr;
   if (op == ScalarOp::Log2) {
     result = fused(rest, number(x, 0x1.715476p+0), b_.CreateFMul(f, number(x, 0x1.4ae0cp-26)));
@@ -171,7 +172,8 @@ Value* Scalars::erf_single(Value* x) {
   Value* near = fused(polynomial(b_.CreateFMul(x, x), kErf), x, x);
   Value* g = polynomial(b_.CreateFSub(held, number(x, 2)), kErfc);
   const ExpParts parts = exp_parts(b_.CreateFNeg(g));
-  Value* sum = b_.CreateFAdd(fused(b_.CreateFMul(parts.r, parts.r), parts.q, parts.r), number(x, 1));
+  Value* sum =
+      b_.CreateFAdd(fused(b_.CreateFMul(parts.r, parts.r), parts.q, parts.r), number(x, 1));
   Value* scale = power_of_two(parts.exponent, x);
   Value* far = fused(b_.CreateFNeg(sum), scale, number(x, 1));
   far = b_.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, far, x);

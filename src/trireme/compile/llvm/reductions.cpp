@@ -59,8 +59,8 @@ std::vector<llvm::Constant*> Reduction::empty() const {
     case ReduceOp::All:
       return {llvm::ConstantInt::get(type, 1)};
     case ReduceOp::Welford:
-      // count; the first value; sums of the differences from it and of their squares
-      return {real(0), real(0), real(0), real(0)};
+      // count; a pivot, NaN: none yet; sums of the differences from it and of their squares
+      return {real(0), real(std::nan("")), real(0), real(0)};
     case ReduceOp::LogSumExp:
       return {real(-infinity), real(0)};  // maximum, sum of exponentials of differences from it
     default:
@@ -70,16 +70,14 @@ std::vector<llvm::Constant*> Reduction::empty() const {
 
 // Welford: count, mean, sum of squared differences from it.
 std::vector<llvm::Constant*> Reduction::settled_empty() const {
-  std::vector<llvm::Constant*> start = empty();
-  if (op_ == ReduceOp::Welford) start.pop_back();
-  return start;
+  if (op_ != ReduceOp::Welford) return empty();
+  return {3, llvm::Constant::getNullValue(scalars_.type(kept()))};
 }
 
 // exp(from - to), where equal infinities give 1.
 Value* Reduction::scale(Value* from, Value* to) {
   Value* none = llvm::Constant::getNullValue(from->getType());
-  return scalars_.exp(
-      b_.CreateSelect(b_.CreateFCmpOEQ(from, to), none, b_.CreateFSub(from, to)));
+  return scalars_.exp(b_.CreateSelect(b_.CreateFCmpOEQ(from, to), none, b_.CreateFSub(from, to)));
 }
 
 Reduction::State Reduction::with(const State& state, Value* value, Value* position) {
@@ -89,8 +87,8 @@ Reduction::State Reduction::with(const State& state, Value* value, Value* positi
   if (op_ == ReduceOp::LogSumExp) {
     llvm::Constant* one = llvm::ConstantFP::get(value->getType(), 1);
     llvm::Constant* none = llvm::Constant::getNullValue(value->getType());
-    Value* difference = b_.CreateSelect(b_.CreateFCmpOEQ(value, state[0]), none,
-                                        b_.CreateFSub(value, state[0]));
+    Value* difference =
+        b_.CreateSelect(b_.CreateFCmpOEQ(value, state[0]), none, b_.CreateFSub(value, state[0]));
     Value* factor =
         scalars_.exp(b_.CreateFNeg(b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, difference)));
     Value* more = b_.CreateFCmpOGT(difference, none);
@@ -100,10 +98,9 @@ Reduction::State Reduction::with(const State& state, Value* value, Value* positi
     return {most, b_.CreateFAdd(old, b_.CreateSelect(more, one, factor))};
   }
   if (op_ == ReduceOp::Welford) {
-    // The first value is one of those whose variance is wanted, so that the squares of differences
-    // from it sum up to no more than some times what is wanted.
-    llvm::Constant* none = llvm::Constant::getNullValue(value->getType());
-    Value* pivot = b_.CreateSelect(b_.CreateFCmpOEQ(state[0], none), value, state[1]);
+    // The pivot is the mean of what was settled, or the first value: the squares of n differences
+    // from it sum up to at most n times what is wanted.
+    Value* pivot = b_.CreateSelect(b_.CreateFCmpUNO(state[1], state[1]), value, state[1]);
     Value* difference = b_.CreateFSub(value, pivot);
     Value* count = b_.CreateFAdd(state[0], llvm::ConstantFP::get(value->getType(), 1));
     return {count, pivot, b_.CreateFAdd(state[2], difference),
@@ -120,7 +117,24 @@ Reduction::State Reduction::settle(const State& running) {
   Value* shift = b_.CreateFDiv(running[2], divisor);
   Value* squares = b_.CreateFSub(running[3], b_.CreateFMul(running[2], shift));
   squares = b_.CreateSelect(b_.CreateFCmpOLT(squares, none), none, squares);
-  return {running[0], b_.CreateFAdd(running[1], shift), squares};
+  Value* mean =
+      b_.CreateSelect(b_.CreateFCmpOEQ(running[0], none), none, b_.CreateFAdd(running[1], shift));
+  return {running[0], mean, squares};
+}
+
+Reduction::State Reduction::restart(const State& settled) {
+  State state;
+  for (llvm::Constant* one : empty()) {
+    const unsigned lanes = Scalars::lanes(settled[0]);
+    state.push_back(lanes == 1
+                        ? one
+                        : llvm::ConstantVector::getSplat(llvm::ElementCount::getFixed(lanes), one));
+  }
+  if (op_ == ReduceOp::Welford) {
+    llvm::Constant* none = llvm::Constant::getNullValue(settled[0]->getType());
+    state[1] = b_.CreateSelect(b_.CreateFCmpOEQ(settled[0], none), state[1], settled[1]);
+  }
+  return state;
 }
 
 Reduction::State Reduction::combine(const State& a, const State& b) {
@@ -171,9 +185,8 @@ Reduction::State Reduction::combine(const State& a, const State& b) {
       return {count, b_.CreateSelect(none, a[1], mean), b_.CreateSelect(none, a[2], squares)};
     }
     case ReduceOp::LogSumExp: {
-      Value* most =
-          scalars_.apply(ScalarOp::Maximum, kept(),
-                         {Typed{a[0], kept()}, Typed{b[0], kept()}, Typed{}});
+      Value* most = scalars_.apply(ScalarOp::Maximum, kept(),
+                                   {Typed{a[0], kept()}, Typed{b[0], kept()}, Typed{}});
       Value* sum = b_.CreateFAdd(b_.CreateFMul(a[1], scale(a[0], most)),
                                  b_.CreateFMul(b[1], scale(b[0], most)));
       return {most, sum};

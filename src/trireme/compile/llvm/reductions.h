@@ -10,7 +10,8 @@
 namespace trireme::compile {
 
 // Kept in f64 of f64, in f32 of the smaller floats. A running state takes values in fast, but loses
-// digits over many of them: after some hundred values it is settled, and what is settled is combined.
+// digits over many of them: after some hundred values it is settled, and what is settled is
+// combined.
 class Reduction {
  public:
   using State = std::vector<llvm::Value*>;
@@ -24,6 +25,8 @@ class Reduction {
   std::vector<llvm::Constant*> settled_empty() const;
   State with(const State& state, llvm::Value* value, llvm::Value* position);
   State settle(const State& running);
+  // A running state of nothing, where this was settled before.
+  State restart(const State& settled);
   // Of settled states. Deterministic; the first is that of earlier or other points.
   State combine(const State& a, const State& b);
   std::vector<Typed> result(const State& settled);

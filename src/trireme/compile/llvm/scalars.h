@@ -43,6 +43,11 @@ class Scalars {
   // Of f32 by vector code (math_single.cpp), of f64 by the C library.
   llvm::Value* exp(llvm::Value* x);
   llvm::Value* log(llvm::Value* x);
+  // Of f64: Log, Sin or Cos, exact enough for a result that is rounded to f32; and the C library's.
+  llvm::Value* wide_math(graph::ScalarOp op, llvm::Value* x) {
+    return op == graph::ScalarOp::Log ? log_wide(x) : sine_wide(op, x);
+  }
+  llvm::Value* call_library(graph::ScalarOp op, llvm::Value* x) { return call(op, x, nullptr); }
 
  private:
   llvm::Value* unary(graph::ScalarOp op, graph::DType dtype, Typed arg);
