@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "trireme/compile/lower/loop_nest.h"
+#include "trireme/compile/lower/lower_random.h"
+#include "trireme/compile/lower/lower_scan.h"
 
 namespace trireme::compile {
 namespace {
@@ -159,6 +161,8 @@ class Lowering {
 Lowered lower(const graph::Graph& graph, const Node& node, std::string name) {
   const auto* reduce = node.as<graph::Reduce>();
   const auto* map = node.as<graph::Map>();
+  if (node.as<graph::Random>() != nullptr) return lower_random(graph, node, std::move(name));
+  if (node.as<graph::Scan>() != nullptr) return lower_scan(graph, node, std::move(name));
   if (map == nullptr && reduce == nullptr) {
     return {{}, std::string(graph::name_of(node.primitive)) + " has no kernel yet"};
   }

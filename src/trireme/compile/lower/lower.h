@@ -15,9 +15,10 @@ struct Lowered {
   std::string why;  // there is none
 };
 
-// The kernel of one Map or Reduce node. Its buffers: the node's operands, then its results, which
-// it writes where their views lie and nowhere else (the base's elements must be there already); its
-// numbers and symbols: the graph's. No kernel: other primitives, complex numbers.
+// The kernel of one Map, Reduce, Random or Scan node. Its buffers: the node's operands, then its
+// results, which it writes where their views lie and nowhere else (the base's elements must be
+// there already); its numbers and symbols: the graph's. No kernel: other primitives, complex
+// numbers.
 Lowered lower(const graph::Graph& graph, const graph::Node& node, std::string name);
 
 }  // namespace trireme::compile
