@@ -105,8 +105,7 @@ class CpuCompiler final : public Compiler {
     return leaves;
   }
 
-  static std::unique_ptr<KernelStep> make_kernel_step(const Graph& graph,
-                                                      const ScheduledStep& step,
+  static std::unique_ptr<KernelStep> make_kernel_step(const Graph& graph, const ScheduledStep& step,
                                                       const std::vector<bool>& leaves) {
     std::vector<ClusterKernel> kernels;
     for (const Cluster& cluster : step.clusters) {

@@ -7,8 +7,8 @@
 #include <random>
 #include <stdexcept>
 
+#include "trireme/compile/cluster/lower.h"
 #include "trireme/compile/llvm/module.h"
-#include "trireme/compile/lower/lower.h"
 #include "trireme/graph/interpret/memory.h"
 
 namespace trireme::compile::testing {
@@ -33,23 +33,30 @@ Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pi
   Both both;
   const auto wanted = graph::interpret(graph, inputs, nullptr);
   const graph::Node& node = graph.nodes.at(0);
-  const Lowered lowered = lower(graph, node, "kernel");
-  if (!lowered.kernel) throw std::runtime_error(lowered.why);
-  both.kernel = print(*lowered.kernel);
-  const Module module(compile_object(std::span(&*lowered.kernel, 1)));
-  std::vector<std::vector<std::byte>> memory;
-  for (const auto& buffer : inputs.buffers) memory.emplace_back(buffer.begin(), buffer.end());
+  if (const std::string why = kernel_refusal(graph, node); !why.empty()) {
+    throw std::runtime_error(why);
+  }
+  ClusterKernel lowered = lower_cluster(graph, {{0}, space_of(node)},
+                                        std::vector<bool>(graph.values.size(), true));
+  lowered.kernel.name = "kernel";
+  both.kernel = print(lowered.kernel);
+  const Module module(compile_object(std::span(&lowered.kernel, 1)));
+  std::vector<std::vector<std::byte>> memory(graph.values.size());
+  for (size_t i = 0; i < inputs.buffers.size(); ++i) {
+    memory[graph.inputs[i]].assign(inputs.buffers[i].begin(), inputs.buffers[i].end());
+  }
   for (const auto& result : node.results) {
     const auto count =
         static_cast<size_t>(graph.values[result.value].count.evaluate(inputs.symbols));
-    memory.emplace_back(count * graph::size_of(result.dtype), std::byte{0});
+    memory[result.value].resize(count * graph::size_of(result.dtype));
   }
   std::vector<std::byte*> buffers;
-  buffers.reserve(memory.size());
-  for (auto& one : memory) buffers.push_back(one.data());
+  for (const KernelBuffer& buffer : lowered.buffers) buffers.push_back(memory[buffer.value].data());
   std::vector<ScalarArg> numbers;
-  for (const auto& number : inputs.numbers) numbers.push_back({number.integer, number.real});
-  const int64_t range = range_of(*lowered.kernel).evaluate(inputs.symbols);
+  for (const uint32_t number : lowered.numbers) {
+    numbers.push_back({inputs.numbers[number].integer, inputs.numbers[number].real});
+  }
+  const int64_t range = range_of(lowered.kernel).evaluate(inputs.symbols);
   const KernelFunction function = module.function("kernel");
   for (int64_t piece = 0; piece < pieces; ++piece) {
     function(buffers.data(), numbers.data(), inputs.symbols.data(), nullptr, range * piece / pieces,
@@ -58,7 +65,7 @@ Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pi
   for (size_t i = 0; i < wanted.size(); ++i) {
     const DType dtype = node.results[i].dtype;
     both.wanted.push_back(elements(dtype, wanted[i].bytes()));
-    both.given.push_back(elements(dtype, memory[inputs.buffers.size() + i]));
+    both.given.push_back(elements(dtype, memory[node.results[i].value]));
   }
   return both;
 }

@@ -32,7 +32,7 @@ bool starves_threads(const Space& space) {
   if (!space.has_rows()) return false;
   const auto rows = graph::product(space.outer_dims()).constant();
   const auto width = graph::product(space.inner_dims()).constant();
-  return rows && width && *rows < kFewRows && *rows * *width > kLongWork;
+  return rows && width && *rows<kFewRows&& * rows* * width> kLongWork;
 }
 
 bool is_scatter(const Node& node) { return node.as<graph::Scatter>() != nullptr; }
@@ -125,8 +125,12 @@ class Former {
     if (!is_kernel(node(cluster.nodes[0])) || cluster.nodes.size() >= kMostNodes) return false;
     const auto space = unite(cluster.space, one);
     if (!space || starves_threads(*space)) return false;
-    // Rows are worth while for what flows along them.
-    if (sibling && space->has_rows() != cluster.space.has_rows()) return false;
+    // Rows are worth while for what flows along them. What fails for an index must not take along
+    // what has nothing to do with it.
+    if (sibling && (space->has_rows() != cluster.space.has_rows() || checks_indices(cluster) ||
+                    one.as<graph::Gather>() != nullptr)) {
+      return false;
+    }
     const auto part = part_of(one, *space);
     if (!part) return false;
     for (const uint32_t member : cluster.nodes) {
@@ -145,6 +149,12 @@ class Former {
     return true;
   }
 
+  bool checks_indices(const Cluster& cluster) const {
+    return std::ranges::any_of(cluster.nodes, [&](uint32_t n) {
+      return node(n).as<graph::Gather>() != nullptr || is_scatter(node(n));
+    });
+  }
+
   // Whether it reads anything that the cluster makes. A gather must not: its indices are checked
   // before, and it reads other elements than those of its point.
   bool reads_of(const Node& reader, const Cluster& cluster) const {
@@ -157,7 +167,8 @@ class Former {
   bool flows(const Operand& operand, const Node& reader, Part part, const Cluster& cluster,
              const Space& space) const {
     const uint32_t made_by = uses_.maker[operand.value];
-    if (made_by == Uses::kNoNode || std::ranges::find(cluster.nodes, made_by) == cluster.nodes.end()) {
+    if (made_by == Uses::kNoNode ||
+        std::ranges::find(cluster.nodes, made_by) == cluster.nodes.end()) {
       return true;
     }
     const Node& maker = node(made_by);
@@ -184,7 +195,7 @@ class Former {
 
   bool small(const ScheduledStep& step) const {
     const Cluster& cluster = step.clusters[0];
-    if (!is_kernel(node(cluster.nodes[0]))) return false;
+    if (!is_kernel(node(cluster.nodes[0])) || checks_indices(cluster)) return false;
     const auto points = graph::product(cluster.space.dims).constant();
     return points && *points <= kSmallWork;
   }
@@ -243,9 +254,9 @@ class Former {
   const Graph& graph_;
   Uses uses_;
   std::vector<ScheduledStep> steps_;
-  std::vector<uint32_t> step_of_;      // by node
-  std::vector<uint32_t> last_reader_;  // by value: the last step that reads it
-  std::vector<ValueId> replaced_;      // by value: the input whose memory it takes in the end
+  std::vector<uint32_t> step_of_;        // by node
+  std::vector<uint32_t> last_reader_;    // by value: the last step that reads it
+  std::vector<ValueId> replaced_;        // by value: the input whose memory it takes in the end
   std::map<ValueId, uint32_t> toucher_;  // the last cluster that reads it
 };
 

@@ -9,14 +9,14 @@
 #include <tuple>
 #include <utility>
 
+#include "trireme/compile/cluster/loop_nest.h"
 #include "trireme/compile/cluster/lower_scatter.h"
-#include "trireme/compile/lower/loop_nest.h"
 
 namespace trireme::compile {
 namespace {
 
-using graph::ExprId;
 using graph::Expression;
+using graph::ExprId;
 using graph::ExprNode;
 using graph::Graph;
 using graph::kNoValue;
@@ -70,7 +70,8 @@ class ClusterLowering {
   struct Member {
     const Node* node;
     Part part;
-    uint32_t phase = 0;  // of Whole and Reduce: number of the loop over the row; Row: runs before it
+    uint32_t phase =
+        0;  // of Whole and Reduce: number of the loop over the row; Row: runs before it
   };
 
   // Where a value of the cluster is made.
@@ -196,9 +197,8 @@ class ClusterLowering {
     for (const Access& access : accesses_) views.push_back({access.strides});
     const bool keeps = std::ranges::any_of(members_, [](const Member& member) {
       return takes_positions(*member.node) ||
-             std::ranges::any_of(expression_of(*member.node).nodes, [](const ExprNode& one) {
-               return one.op == ScalarOp::Index;
-             });
+             std::ranges::any_of(expression_of(*member.node).nodes,
+                                 [](const ExprNode& one) { return one.op == ScalarOp::Index; });
     });
     nest_ = make_nest(space_.dims, static_cast<uint32_t>(space_.outer), views, keeps);
     rows_at_ = static_cast<size_t>(std::ranges::count(nest_, false, &NestLoop::reduction));
@@ -363,8 +363,8 @@ class ClusterLowering {
       if (one.op == ScalarOp::Index) {
         const Index at = coordinate(*member.node, member.part, one.index, 1);
         inner[k] = rows && std::ranges::any_of(at.loops, [&](const Index::LoopTerm& term) {
-          return term.loop >= rows_at_;
-        });
+                     return term.loop >= rows_at_;
+                   });
         (inner[k] ? point : outer).push_back({Affine{made.to, at}});
         continue;
       }
@@ -490,7 +490,8 @@ class ClusterLowering {
     }
     if (made.kept && made.part == Part::Whole && fits_scratch(one.dtype)) {
       made.scratch = static_cast<uint32_t>(kernel_.scratch.size());
-      kernel_.scratch.push_back({one.dtype, graph::product(space_.inner_dims()).constant().value()});
+      kernel_.scratch.push_back(
+          {one.dtype, graph::product(space_.inner_dims()).constant().value()});
       to.push_back({Store{in, scratch_of(*made.scratch), {}}});
     }
   }
@@ -553,11 +554,11 @@ class ClusterLowering {
   std::vector<std::vector<size_t>> loads_;   // by member and operand: the access
   std::vector<std::vector<size_t>> stores_;  // by member and result
   std::vector<NestLoop> nest_;
-  size_t rows_at_ = 0;                     // the first loop over the row
-  std::map<size_t, LoopId> loop_ids_;      // of the loops over the row, in this phase
+  size_t rows_at_ = 0;                 // the first loop over the row
+  std::map<size_t, LoopId> loop_ids_;  // of the loops over the row, in this phase
   std::map<size_t, RegisterId> loaded_outer_;
-  std::map<size_t, RegisterId> loaded_inner_;   // in this phase
-  std::map<ValueId, RegisterId> kept_inner_;    // in this phase: read back
+  std::map<size_t, RegisterId> loaded_inner_;  // in this phase
+  std::map<ValueId, RegisterId> kept_inner_;   // in this phase: read back
   std::map<uint32_t, AccumulatorId> first_accumulator_;
   RegisterId next_register_ = 0;
   LoopId next_loop_ = 0;
