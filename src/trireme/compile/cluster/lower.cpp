@@ -206,20 +206,23 @@ class ClusterLowering {
     next_loop_ = static_cast<LoopId>(rows_at_);
   }
 
-  // Of rows: along them or across, whichever way more of what is touched in each point lies side by
-  // side. What is kept of a row for a later loop lies along it.
+  // Of rows: along them or across, whichever way less of what is touched in each point lies apart.
+  // What is kept of a row for a later loop lies along it.
   void choose_vector() {
+    const auto apart = [&](size_t loop) {
+      int64_t found = 0;
+      for (size_t access = 0; access < accesses_.size(); ++access) {
+        const Extent& stride = nest_[loop].strides[access];
+        if (varies_in_row(access) && !stride.is(0) && !stride.is(1)) ++found;
+      }
+      return found;
+    };
     const bool kept = std::ranges::any_of(made_, [](const auto& made) { return made.second.kept; });
-    int64_t along = 0;
-    int64_t across = 0;
-    for (size_t access = 0; access < accesses_.size(); ++access) {
-      if (!varies_in_row(access)) continue;
-      if (nest_.back().strides[access].is(1)) ++along;
-      if (nest_[rows_at_ - 1].strides[access].is(1)) ++across;
-    }
-    const bool lanes_across = !kept && across > along && !nest_[rows_at_ - 1].size.is(1);
+    const size_t across = rows_at_ - 1;
+    const bool lanes_across =
+        !kept && !nest_[across].size.is(1) && apart(across) < apart(nest_.size() - 1);
     for (NestLoop& loop : nest_) loop.vector = false;
-    (lanes_across ? nest_[rows_at_ - 1] : nest_.back()).vector = true;
+    (lanes_across ? nest_[across] : nest_.back()).vector = true;
   }
 
   Loop make_loop(size_t at, std::vector<Statement> body) const {
