@@ -29,9 +29,9 @@ std::vector<double> elements(DType dtype, std::span<const std::byte> bytes) {
 
 }  // namespace
 
-Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pieces) {
-  Both both;
-  const auto wanted = graph::interpret(graph, inputs, nullptr);
+namespace {
+
+ClusterKernel lower_alone(const graph::Graph& graph) {
   const graph::Node& node = graph.nodes.at(0);
   if (const std::string why = kernel_refusal(graph, node); !why.empty()) {
     throw std::runtime_error(why);
@@ -39,7 +39,26 @@ Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pi
   ClusterKernel lowered = lower_cluster(graph, {{0}, space_of(node)},
                                         std::vector<bool>(graph.values.size(), true));
   lowered.kernel.name = "kernel";
-  both.kernel = print(lowered.kernel);
+  return lowered;
+}
+
+}  // namespace
+
+Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pieces) {
+  Both both;
+  both.kernel = print(lower_alone(graph).kernel);
+  both.given = run_kernel(graph, inputs, pieces);
+  const auto wanted = graph::interpret(graph, inputs, nullptr);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    both.wanted.push_back(elements(graph.nodes[0].results[i].dtype, wanted[i].bytes()));
+  }
+  return both;
+}
+
+std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const graph::Inputs& inputs,
+                                            int64_t pieces) {
+  const graph::Node& node = graph.nodes.at(0);
+  const ClusterKernel lowered = lower_alone(graph);
   const Module module(compile_object(std::span(&lowered.kernel, 1)));
   std::vector<std::vector<std::byte>> memory(graph.values.size());
   for (size_t i = 0; i < inputs.buffers.size(); ++i) {
@@ -56,18 +75,21 @@ Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pi
   for (const uint32_t number : lowered.numbers) {
     numbers.push_back({inputs.numbers[number].integer, inputs.numbers[number].real});
   }
+  for (const auto& random : inputs.randoms) {
+    numbers.push_back({static_cast<int64_t>(random.seed), 0});
+    numbers.push_back({static_cast<int64_t>(random.offset), 0});
+  }
   const int64_t range = range_of(lowered.kernel).evaluate(inputs.symbols);
   const KernelFunction function = module.function("kernel");
   for (int64_t piece = 0; piece < pieces; ++piece) {
     function(buffers.data(), numbers.data(), inputs.symbols.data(), nullptr, range * piece / pieces,
              range * (piece + 1) / pieces);
   }
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const DType dtype = node.results[i].dtype;
-    both.wanted.push_back(elements(dtype, wanted[i].bytes()));
-    both.given.push_back(elements(dtype, memory[node.results[i].value]));
+  std::vector<std::vector<double>> given;
+  for (const auto& result : node.results) {
+    given.push_back(elements(result.dtype, memory[result.value]));
   }
-  return both;
+  return given;
 }
 
 std::vector<std::byte> random_elements(DType dtype, int64_t count, uint64_t seed, bool special,

@@ -18,6 +18,9 @@ struct Both {
   std::vector<std::vector<double>> given;
   std::string kernel;  // as text
 };
+// By its kernel alone.
+std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const graph::Inputs& inputs,
+                                            int64_t pieces);
 Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pieces);
 
 // Random elements of a dtype; of floating ones some are special: 0, infinities, NaN.

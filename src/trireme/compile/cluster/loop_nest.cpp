@@ -17,8 +17,17 @@ bool continues(const NestLoop& outer, const NestLoop& inner) {
   return true;
 }
 
-int64_t contiguous_views(const NestLoop& loop) {
-  return std::ranges::count_if(loop.strides, [](const Extent& stride) { return stride.is(1); });
+// Of the views that are touched in every trip: those that change along a reduction, if there is
+// one.
+int64_t contiguous_views(const std::vector<NestLoop>& loops, const NestLoop& loop) {
+  int64_t count = 0;
+  for (size_t view = 0; view < loop.strides.size(); ++view) {
+    const bool often = !loops.back().reduction || std::ranges::any_of(loops, [&](const auto& one) {
+      return one.reduction && !one.strides[view].is(0);
+    });
+    if (often && loop.strides[view].is(1)) ++count;
+  }
+  return count;
 }
 
 // The larger, the further out; unknown strides as if they were large.
@@ -62,8 +71,8 @@ std::vector<NestLoop> make_nest(std::span<const Extent> dims, uint32_t parallel,
       std::ranges::find(loops.rbegin(), loops.rend(), false, &NestLoop::reduction);
   NestLoop& outer = *last_parallel;
   NestLoop& inner = loops.back();
-  const bool take_outer =
-      &outer != &inner && !outer.size.is(1) && contiguous_views(outer) > contiguous_views(inner);
+  const bool take_outer = &outer != &inner && !outer.size.is(1) &&
+                          contiguous_views(loops, outer) > contiguous_views(loops, inner);
   (take_outer ? outer : inner).vector = true;
   return loops;
 }

@@ -574,6 +574,7 @@ class Shift {
   explicit Shift(const Kernel& into)
       : buffers_(static_cast<uint32_t>(into.buffers.size())),
         numbers_(static_cast<uint32_t>(into.numbers.size())),
+        randoms_(into.randoms),
         scratch_(static_cast<uint32_t>(into.scratch.size())),
         registers_(into.registers),
         loops_(into.loops),
@@ -608,6 +609,12 @@ class Shift {
     one.to += registers_;
     apply(one.index);
   }
+  void apply(Draw& one) const {
+    one.to += registers_;
+    one.random += randoms_;
+    one.position += registers_;
+    for (RegisterId& parameter : one.parameters) parameter += registers_;
+  }
   void apply(Load& one) const {
     one.to += registers_;
     apply(one.from);
@@ -632,6 +639,7 @@ class Shift {
 
   uint32_t buffers_;
   uint32_t numbers_;
+  uint32_t randoms_;
   uint32_t scratch_;
   uint32_t registers_;
   uint32_t loops_;
@@ -676,6 +684,7 @@ ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels) {
     std::ranges::move(kernels[i].buffers, std::back_inserter(all.buffers));
     std::ranges::move(kernels[i].numbers, std::back_inserter(all.numbers));
     std::ranges::move(kernels[i].checks, std::back_inserter(all.checks));
+    all.kernel.randoms += next.randoms;
     all.kernel.registers += next.registers;
     all.kernel.loops += next.loops;
     all.kernel.accumulators += next.accumulators;

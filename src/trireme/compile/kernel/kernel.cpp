@@ -13,6 +13,12 @@ size_t scratch_offset(const Kernel& kernel, size_t array) {
   return offset;
 }
 
+size_t parameter_count(graph::Distribution distribution) {
+  const bool one = distribution == graph::Distribution::Bernoulli ||
+                   distribution == graph::Distribution::Exponential;
+  return one ? 1 : 2;
+}
+
 Extent range_of(const Kernel& kernel) {
   Extent total = 0;
   for (const Loop& loop : kernel.body) total += loop.count;

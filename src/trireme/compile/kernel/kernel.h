@@ -71,6 +71,21 @@ struct Affine {
   Index index{};
 };
 
+// to = the element of the random parameter's stream at a position (i64; row-major in the node that
+// draws: docs/random.md). `parameters`: registers of f64, as many as parameter_count. `dtype`: of
+// `to`; floating where the distribution is continuous.
+struct Draw {
+  RegisterId to = 0;
+  graph::Distribution distribution = graph::Distribution::Uniform;
+  DType dtype = DType::Float32;
+  uint32_t random = 0;  // number of the kernel's random parameter
+  RegisterId position = 0;
+  std::array<RegisterId, 2> parameters{};
+};
+
+// Two, of Bernoulli and Exponential one.
+size_t parameter_count(graph::Distribution distribution);
+
 // With a mask (bool): nothing is read where it does not hold, and the register is 0.
 struct Load {
   RegisterId to = 0;
@@ -122,7 +137,7 @@ struct Loop {
 };
 
 struct Statement {
-  std::variant<Compute, Affine, Load, Store, Declare, Update, Read, Loop> is;
+  std::variant<Compute, Affine, Draw, Load, Store, Declare, Update, Read, Loop> is;
 };
 
 struct BufferParameter {
@@ -139,6 +154,8 @@ struct Kernel {
   std::string name;  // a C identifier
   std::vector<BufferParameter> buffers{};
   std::vector<DType> numbers{};  // of the scalar parameters: i64, f64 or bool
+  // Random parameters: each is two scalars (seed, offset) behind those of the numbers.
+  uint32_t randoms = 0;
   uint32_t symbols = 0;
   std::vector<ScratchArray> scratch{};
   uint32_t registers = 0;  // how many

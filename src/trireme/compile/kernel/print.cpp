@@ -45,6 +45,22 @@ std::string_view name_of(ReduceOp op) {
   return "?";
 }
 
+std::string_view name_of(graph::Distribution distribution) {
+  switch (distribution) {
+    case graph::Distribution::Uniform:
+      return "uniform";
+    case graph::Distribution::Normal:
+      return "normal";
+    case graph::Distribution::Bernoulli:
+      return "bernoulli";
+    case graph::Distribution::Exponential:
+      return "exponential";
+    case graph::Distribution::Integer:
+      return "integer";
+  }
+  return "?";
+}
+
 class Printer {
  public:
   std::string text;
@@ -104,6 +120,16 @@ class Printer {
 
   static std::string text_for(const Affine& one) { return reg(one.to) + " = " + index(one.index); }
 
+  static std::string text_for(const Draw& one) {
+    std::string text = reg(one.to) + " = " + std::string(name_of(one.distribution)) + "." +
+                       std::string(graph::name_of(one.dtype)) + " random " +
+                       std::to_string(one.random) + " at " + reg(one.position);
+    for (size_t i = 0; i < parameter_count(one.distribution); ++i) {
+      text += " " + reg(one.parameters[i]);
+    }
+    return text;
+  }
+
   static std::string text_for(const Load& one) {
     return reg(one.to) + " = " + place(one.from) + mask(one.mask);
   }
@@ -143,6 +169,7 @@ std::string print(const Kernel& kernel) {
   for (size_t i = 0; i < kernel.numbers.size(); ++i) {
     head += ", n" + std::to_string(i) + ": " + std::string(graph::name_of(kernel.numbers[i]));
   }
+  if (kernel.randoms > 0) head += ", randoms " + std::to_string(kernel.randoms);
   out.line(0, head + ")");
   for (size_t i = 0; i < kernel.scratch.size(); ++i) {
     out.line(1, "t" + std::to_string(i) + ": " +

@@ -61,6 +61,26 @@ class Scope {
     return writes(affine.to, DType::Int64);
   }
 
+  Wrong check(const Draw& draw) {
+    if (draw.random >= kernel_.randoms) return named("no such random parameter: ", draw.random);
+    if (auto wrong = reads(draw.position)) return wrong;
+    if (registers_.at(draw.position) != DType::Int64) {
+      return named("a position that is not i64: r", draw.position);
+    }
+    for (size_t i = 0; i < parameter_count(draw.distribution); ++i) {
+      if (auto wrong = reads(draw.parameters[i])) return wrong;
+      if (registers_.at(draw.parameters[i]) != DType::Float64) {
+        return named("a parameter that is not f64: r", draw.parameters[i]);
+      }
+    }
+    const bool discrete = draw.distribution == graph::Distribution::Bernoulli ||
+                          draw.distribution == graph::Distribution::Integer;
+    if (graph::is_complex(draw.dtype) || (!discrete && !graph::is_floating(draw.dtype))) {
+      return named("a draw of a dtype that it cannot have: r", draw.to);
+    }
+    return writes(draw.to, draw.dtype);
+  }
+
   Wrong check(const Load& load) {
     if (auto wrong = place(load.from)) return wrong;
     if (auto wrong = mask(load.mask)) return wrong;

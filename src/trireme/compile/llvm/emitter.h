@@ -8,8 +8,13 @@
 
 namespace trireme::compile {
 
-// Adds the kernel's function to the module. `lanes`: of a vector, a power of 2. Throws
-// CompileError.
-void emit(const Kernel& kernel, llvm::Module& module, unsigned lanes);
+// How this CPU's vectors are used.
+struct VectorShape {
+  unsigned lanes = 4;   // a power of 2: points that a vector loop takes at once
+  bool masked = false;  // loads and stores of some lanes cost what whole ones do, at any dtype
+};
+
+// Adds the kernel's function to the module. Throws CompileError.
+void emit(const Kernel& kernel, llvm::Module& module, const VectorShape& shape);
 
 }  // namespace trireme::compile

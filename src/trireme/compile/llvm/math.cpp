@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of real numbers. Those of f32 are computed in f64 from exp and log, so that what the
-// formulas lose does not show in an f32.
+// Functions of real numbers by the C library, and those of f32 that are computed in f64.
 #include <llvm/IR/Intrinsics.h>
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "trireme/compile/llvm/functions.h"
 #include "trireme/compile/llvm/scalars.h"
@@ -45,31 +45,38 @@ Value* Scalars::call(ScalarOp op, Value* x, Value* y) {
   return result;
 }
 
+Value* Scalars::exp(Value* x) {
+  return x->getType()->getScalarType()->isFloatTy() ? exp_single(x, ScalarOp::Exp)
+                                                    : call(ScalarOp::Exp, x, nullptr);
+}
+
+Value* Scalars::log(Value* x) {
+  return x->getType()->getScalarType()->isFloatTy() ? log_single(x, ScalarOp::Log)
+                                                    : call(ScalarOp::Log, x, nullptr);
+}
+
 // x = n ln 2 + r, |r| <= ln 2 / 2; exp r by its Taylor series to r^10, whose rest is below 2^-41;
 // 2^n by the exponent's bits.
-Value* Scalars::exp(Value* x, bool single) {
-  if (!single) return call(ScalarOp::Exp, x, nullptr);
-  Value* low = b_.CreateSelect(b_.CreateFCmpOGT(x, number(x, -700)), x, number(x, -700));
-  Value* held = b_.CreateSelect(b_.CreateFCmpOLT(low, number(x, 700)), low, number(x, 700));
-  Value* n =
-      intrinsic(llvm::Intrinsic::roundeven, b_.CreateFMul(held, number(x, 1.4426950408889634)));
-  Value* r = fused(n, number(x, -0x1.62e42fefa39efp-1), held);
+Value* Scalars::exp_wide(Value* x) {
+  Value* held = clamp(x, -700, 700);
+  constexpr double kRound = 0x1.8p52;  // leaves n in the low bits
+  Value* moved = fused(held, number(x, std::numbers::log2e), number(x, kRound));
+  Value* n = b_.CreateFSub(moved, number(x, kRound));
+  Value* r = fused(n, number(x, -std::numbers::ln2), held);
   Value* sum = number(x, 1.0 / 3628800);
   double factorial = 3628800;
   for (int k = 10; k > 0; --k) {
     factorial /= k;
     sum = fused(sum, r, number(x, 1 / factorial));
   }
-  Value* whole_n = b_.CreateFPToSI(n, shaped(b_.getInt64Ty(), x));
-  Value* bits = b_.CreateShl(b_.CreateAdd(whole_n, whole(whole_n, 1023)), whole(whole_n, 52));
-  Value* result = b_.CreateFMul(sum, b_.CreateBitCast(bits, x->getType()));
-  return b_.CreateSelect(is_nan(x), x, result);
+  Value* bits = b_.CreateBitCast(moved, shaped(b_.getInt64Ty(), x));
+  bits = b_.CreateShl(b_.CreateAdd(bits, whole(bits, 1023)), whole(bits, 52));
+  return b_.CreateFMul(sum, b_.CreateBitCast(bits, x->getType()));
 }
 
 // x = m 2^e, m in [sqrt 1/2, sqrt 2); log m = 2 artanh s, s = (m - 1) / (m + 1), by its series to
-// s^15, whose rest is below 2^-43. Arguments: no subnormal f64 (they come from f32).
-Value* Scalars::log(Value* x, bool single) {
-  if (!single) return call(ScalarOp::Log, x, nullptr);
+// s^15, whose rest is below 2^-43. Arguments: not negative, no subnormal f64 (they come from f32).
+Value* Scalars::log_wide(Value* x) {
   Value* bits = b_.CreateBitCast(x, shaped(b_.getInt64Ty(), x));
   // adding the distance from sqrt 1/2 to 1 makes the exponent field that of m's interval
   Value* moved = b_.CreateAdd(bits, whole(bits, 0x3ff0000000000000 - 0x3fe6a09e667f3bcd));
@@ -80,51 +87,87 @@ Value* Scalars::log(Value* x, bool single) {
   Value* sum = number(x, 2.0 / 15);
   for (int k = 13; k > 0; k -= 2) sum = fused(sum, square, number(x, 2.0 / k));
   Value* result =
-      fused(b_.CreateSIToFP(e, x->getType()), number(x, 0.6931471805599453), b_.CreateFMul(sum, s));
+      fused(b_.CreateSIToFP(e, x->getType()), number(x, std::numbers::ln2), b_.CreateFMul(sum, s));
   Value* infinity = number(x, std::numeric_limits<double>::infinity());
-  result = b_.CreateSelect(b_.CreateFCmpOEQ(x, infinity), x, result);
-  result = b_.CreateSelect(b_.CreateFCmpOEQ(x, number(x, 0)), b_.CreateFNeg(infinity), result);
-  return b_.CreateSelect(b_.CreateFCmpULT(x, number(x, 0)), number(x, std::nan("")), result);
+  result = b_.CreateSelect(b_.CreateFCmpULT(x, infinity), result, x);  // infinity and NaN
+  result = b_.CreateSelect(is_nan(x), x, result);
+  return b_.CreateSelect(b_.CreateFCmpOEQ(x, number(x, 0)), b_.CreateFNeg(infinity), result);
 }
 
-// Null: no vector code. Scalars take it, too: a result must not depend on its lane.
-Value* Scalars::vector_math(ScalarOp op, Value* x) {
-  const auto near = [&](double bound) {
-    return b_.CreateFCmpOLT(intrinsic(llvm::Intrinsic::fabs, x), number(x, bound));
+// exp(y log |x|), with C's special cases.
+Value* Scalars::pow_wide(Value* x, Value* y) {
+  const double inf = std::numeric_limits<double>::infinity();
+  Value* size = intrinsic(llvm::Intrinsic::fabs, x);
+  Value* result = exp_wide(b_.CreateFMul(y, log_wide(size)));
+  Value* half = b_.CreateFMul(y, number(y, 0.5));
+  Value* integral = b_.CreateFCmpOEQ(intrinsic(llvm::Intrinsic::trunc, y), y);
+  Value* even = b_.CreateFCmpOEQ(intrinsic(llvm::Intrinsic::trunc, half), half);
+  Value* odd = b_.CreateAnd(integral, b_.CreateNot(even));
+  Value* negative = b_.CreateICmpSLT(b_.CreateBitCast(x, shaped(b_.getInt64Ty(), x)),
+                                     llvm::Constant::getNullValue(shaped(b_.getInt64Ty(), x)));
+  result = b_.CreateSelect(b_.CreateAnd(odd, negative), b_.CreateFNeg(result), result);
+  Value* inside =
+      b_.CreateAnd(b_.CreateFCmpOLT(x, number(x, 0)), b_.CreateFCmpOGT(x, number(x, -inf)));
+  result = b_.CreateSelect(b_.CreateAnd(inside, b_.CreateNot(integral)), number(x, std::nan("")),
+                           result);
+  result = b_.CreateSelect(b_.CreateOr(is_nan(x), is_nan(y)), b_.CreateFAdd(x, y), result);
+  Value* endless = b_.CreateFCmpOEQ(intrinsic(llvm::Intrinsic::fabs, y), number(y, inf));
+  Value* one = b_.CreateOr(b_.CreateFCmpOEQ(y, number(y, 0)), b_.CreateFCmpOEQ(x, number(x, 1)));
+  one = b_.CreateOr(one, b_.CreateAnd(endless, b_.CreateFCmpOEQ(size, number(x, 1))));
+  return b_.CreateSelect(one, number(x, 1), result);
+}
+
+// x = n pi/2 + r by two parts of pi/2, whose error is below n 2^-106 (Cody and Waite, 1980); Taylor
+// series to r^13 and r^14, whose rests are below 2^-40. Where a lane is beyond 2^30: the C library.
+Value* Scalars::sine_wide(ScalarOp op, Value* x) {
+  llvm::Function* function = b_.GetInsertBlock()->getParent();
+  llvm::LLVMContext& context = function->getContext();
+  Value* near = b_.CreateFCmpOLT(intrinsic(llvm::Intrinsic::fabs, x), number(x, 0x1p30));
+  if (lanes(x) > 1) near = b_.CreateAndReduce(near);
+  auto* fast = llvm::BasicBlock::Create(context, "near", function);
+  auto* slow = llvm::BasicBlock::Create(context, "far", function);
+  auto* after = llvm::BasicBlock::Create(context, "known", function);
+  b_.CreateCondBr(near, fast, slow);
+  b_.SetInsertPoint(slow);
+  Value* far = call(op, x, nullptr);
+  b_.CreateBr(after);
+  b_.SetInsertPoint(fast);
+  constexpr double kRound = 0x1.8p52;
+  Value* moved = fused(x, number(x, 2 * std::numbers::inv_pi), number(x, kRound));
+  Value* n = b_.CreateFSub(moved, number(x, kRound));
+  Value* r = fused(n, number(x, -0x1.921fb54442d18p0), x);
+  r = fused(n, number(x, -0x1.1a62633145c07p-54), r);
+  Value* square = b_.CreateFMul(r, r);
+  const auto series = [&](int last) {  // sum of (-1)^k r^(2k) / ...!, the constant term 1
+    double factorial = 1;
+    for (int k = 2; k <= last; ++k) factorial *= k;
+    Value* sum = nullptr;
+    for (int k = last; k >= 0; k -= 2) {
+      const double term = (k / 2 % 2 == 0 ? 1 : -1) / factorial;
+      sum = sum == nullptr ? number(x, term) : fused(sum, square, number(x, term));
+      factorial /= k > 1 ? k * (k - 1) : 1;
+    }
+    return sum;
   };
-  switch (op) {
-    case ScalarOp::Exp:
-      return exp(x, true);
-    case ScalarOp::Exp2:
-      return exp(b_.CreateFMul(x, number(x, 0.6931471805599453)), true);
-    case ScalarOp::Expm1: {
-      Value* small = fused(b_.CreateFMul(x, x), number(x, 0.5), x);
-      return b_.CreateSelect(near(1e-5), small, b_.CreateFSub(exp(x, true), number(x, 1)));
-    }
-    case ScalarOp::Log:
-      return log(x, true);
-    case ScalarOp::Log2:
-      return b_.CreateFMul(log(x, true), number(x, 1.4426950408889634));
-    case ScalarOp::Log10:
-      return b_.CreateFMul(log(x, true), number(x, 0.4342944819032518));
-    case ScalarOp::Log1p: {
-      Value* small = fused(b_.CreateFMul(x, x), number(x, -0.5), x);
-      return b_.CreateSelect(near(1e-5), small, log(b_.CreateFAdd(x, number(x, 1)), true));
-    }
-    case ScalarOp::Tanh: {
-      Value* two = b_.CreateFMul(x, number(x, 2));
-      Value* held = b_.CreateSelect(
-          near(40), two, b_.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, number(x, 80), x));
-      Value* e = exp(held, true);
-      Value* large = b_.CreateFDiv(b_.CreateFSub(e, number(x, 1)), b_.CreateFAdd(e, number(x, 1)));
-      Value* small = fused(b_.CreateFMul(b_.CreateFMul(x, x), x), number(x, -1.0 / 3), x);
-      return b_.CreateSelect(is_nan(x), x, b_.CreateSelect(near(1e-3), small, large));
-    }
-    case ScalarOp::Sigmoid:
-      return b_.CreateFDiv(number(x, 1), b_.CreateFAdd(number(x, 1), exp(b_.CreateFNeg(x), true)));
-    default:
-      return nullptr;
+  Value* sine = b_.CreateFMul(series(13), r);
+  Value* cosine = series(14);
+  Value* quarter = b_.CreateBitCast(moved, shaped(b_.getInt64Ty(), x));
+  if (op == ScalarOp::Cos) quarter = b_.CreateAdd(quarter, whole(quarter, 1));
+  Value* swaps = b_.CreateTrunc(quarter, shaped(b_.getInt1Ty(), x));
+  Value* result = b_.CreateSelect(swaps, cosine, sine);
+  Value* sign = b_.CreateShl(b_.CreateLShr(quarter, whole(quarter, 1)), whole(quarter, 63));
+  result =
+      b_.CreateBitCast(b_.CreateXor(b_.CreateBitCast(result, sign->getType()), sign), x->getType());
+  // sin of -0: all the steps keep it but for this
+  if (op == ScalarOp::Sin) {
+    result = b_.CreateSelect(b_.CreateFCmpOEQ(x, number(x, 0)), x, result);
   }
+  b_.CreateBr(after);
+  b_.SetInsertPoint(after);
+  llvm::PHINode* joined = b_.CreatePHI(x->getType(), 2);
+  joined->addIncoming(result, fast);
+  joined->addIncoming(far, slow);
+  return joined;
 }
 
 }  // namespace trireme::compile

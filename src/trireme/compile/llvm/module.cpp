@@ -6,9 +6,12 @@
 #include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
@@ -29,10 +32,17 @@ namespace {
 
 constexpr std::string_view kMagic = "trireme kernels 1\n";
 
+[[noreturn]] void throw_fatal(void* /*data*/, const char* reason, bool /*crashes*/) {
+  throw CompileError(std::string("kernel compiler: LLVM cannot go on: ") + reason);
+}
+
 void prepare_target() {
   static const bool ready = [] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
+    // LLVM would end the process. It has unwind tables and no destructors that matter more than a
+    // leak does.
+    llvm::install_fatal_error_handler(&throw_fatal);
     return true;
   }();
   (void)ready;
@@ -57,11 +67,14 @@ llvm::orc::JITTargetMachineBuilder host() {
   return builder;
 }
 
-// 32-bit lanes of the widest vectors.
-unsigned lanes_of(const llvm::orc::JITTargetMachineBuilder& builder) {
+// By 32-bit lanes of the widest vectors.
+VectorShape shape_of(const llvm::orc::JITTargetMachineBuilder& builder) {
   const std::string features = builder.getFeatures().getString();
-  if (features.find("+avx512f") != std::string::npos) return 16;
-  return features.find("+avx2") != std::string::npos ? 8 : 4;
+  const auto has = [&](const char* name) {
+    return features.find(std::string("+") + name) != std::string::npos;
+  };
+  if (has("avx512f")) return {16, has("avx512bw") && has("avx512vl")};
+  return {has("avx2") ? 8U : 4U, false};
 }
 
 // Emits no loops to unroll and nothing to vectorise, so that little is left for passes.
@@ -87,6 +100,14 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
   for (llvm::Function& function : module) {
     if (!function.isDeclaration()) order.run(function, functions);
   }
+}
+
+// In place of LLVM's own, which ends the process.
+void note_error(const llvm::DiagnosticInfo* info, void* trouble) {
+  if (info->getSeverity() != llvm::DS_Error) return;
+  llvm::raw_string_ostream out(*static_cast<std::string*>(trouble));
+  llvm::DiagnosticPrinterRawOStream printer(out);
+  info->print(printer);
 }
 
 void check(const llvm::Module& module, const std::string& name) {
@@ -115,7 +136,7 @@ std::string print_llvm(const Kernel& kernel) {
   check(kernel);
   llvm::LLVMContext context;
   llvm::Module module(kernel.name, context);
-  emit(kernel, module, lanes_of(host()));
+  emit(kernel, module, shape_of(host()));
   std::string text;
   llvm::raw_string_ostream out(text);
   module.print(out, nullptr);
@@ -126,6 +147,8 @@ std::vector<std::byte> compile_object(std::span<const Kernel> kernels) {
   auto builder = host();
   auto machine = take("this CPU", builder.createTargetMachine());
   llvm::LLVMContext context;
+  std::string trouble;
+  context.setDiagnosticHandlerCallBack(&note_error, &trouble);
   llvm::Module module("kernels", context);
   module.setTargetTriple(machine->getTargetTriple().str());
   module.setDataLayout(machine->createDataLayout());
@@ -134,7 +157,7 @@ std::vector<std::byte> compile_object(std::span<const Kernel> kernels) {
     if (module.getFunction(kernel.name) != nullptr) {
       throw CompileError("kernel compiler: two kernels are named " + kernel.name);
     }
-    emit(kernel, module, lanes_of(builder));
+    emit(kernel, module, shape_of(builder));
   }
   check(module, "a module");
   optimise(module, *machine);
@@ -145,6 +168,7 @@ std::vector<std::byte> compile_object(std::span<const Kernel> kernels) {
     throw CompileError("kernel compiler: LLVM writes no object code for this CPU");
   }
   codegen.run(module);
+  if (!trouble.empty()) throw CompileError("kernel compiler: LLVM: " + trouble);
   const std::string head = std::string(kMagic) + host_key() + '\n';
   std::vector<std::byte> bytes(head.size() + object.size());
   std::memcpy(bytes.data(), head.data(), head.size());

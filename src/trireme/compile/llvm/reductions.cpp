@@ -26,8 +26,11 @@ bool is_extreme(ReduceOp op) {
 Reduction::Reduction(llvm::IRBuilder<>& builder, ReduceOp op, DType dtype)
     : b_(builder), scalars_(builder), op_(op), dtype_(dtype) {}
 
+bool Reduction::drifts() const { return graph::is_floating(dtype_) && !is_extreme(op_); }
+
 DType Reduction::kept() const {
-  return graph::is_floating(dtype_) && !is_extreme(op_) ? DType::Float64 : dtype_;
+  const bool small = dtype_ == DType::Float16 || dtype_ == DType::BFloat16;
+  return small && !is_extreme(op_) ? DType::Float32 : dtype_;
 }
 
 std::vector<llvm::Constant*> Reduction::empty() const {
@@ -56,7 +59,8 @@ std::vector<llvm::Constant*> Reduction::empty() const {
     case ReduceOp::All:
       return {llvm::ConstantInt::get(type, 1)};
     case ReduceOp::Welford:
-      return {real(0), real(0), real(0)};  // count, mean, squares
+      // count; a pivot, NaN: none yet; sums of the differences from it and of their squares
+      return {real(0), real(std::nan("")), real(0), real(0)};
     case ReduceOp::LogSumExp:
       return {real(-infinity), real(0)};  // maximum, sum of exponentials of differences from it
     default:
@@ -64,28 +68,73 @@ std::vector<llvm::Constant*> Reduction::empty() const {
   }
 }
 
+// Welford: count, mean, sum of squared differences from it.
+std::vector<llvm::Constant*> Reduction::settled_empty() const {
+  if (op_ != ReduceOp::Welford) return empty();
+  return {3, llvm::Constant::getNullValue(scalars_.type(kept()))};
+}
+
 // exp(from - to), where equal infinities give 1.
-Value* Reduction::select_scale(Value* from, Value* to) {
-  Value* scale = scalars_.exp(b_.CreateFSub(from, to), dtype_ != DType::Float64);
-  return b_.CreateSelect(b_.CreateFCmpOEQ(from, to), llvm::ConstantFP::get(from->getType(), 1),
-                         scale);
+Value* Reduction::scale(Value* from, Value* to) {
+  Value* none = llvm::Constant::getNullValue(from->getType());
+  return scalars_.exp(b_.CreateSelect(b_.CreateFCmpOEQ(from, to), none, b_.CreateFSub(from, to)));
 }
 
 Reduction::State Reduction::with(const State& state, Value* value, Value* position) {
   const unsigned lanes = Scalars::lanes(state[0]);
   value = scalars_.widen(scalars_.cast({value, dtype_}, kept()), lanes);
   if (is_arg(op_)) return combine(state, {value, scalars_.widen(position, lanes)});
-  llvm::Constant* one =
-      graph::is_floating(kept()) ? llvm::ConstantFP::get(value->getType(), 1) : nullptr;
-  if (op_ == ReduceOp::LogSumExp) return combine(state, {value, one});
+  if (op_ == ReduceOp::LogSumExp) {
+    llvm::Constant* one = llvm::ConstantFP::get(value->getType(), 1);
+    llvm::Constant* none = llvm::Constant::getNullValue(value->getType());
+    Value* difference =
+        b_.CreateSelect(b_.CreateFCmpOEQ(value, state[0]), none, b_.CreateFSub(value, state[0]));
+    Value* factor =
+        scalars_.exp(b_.CreateFNeg(b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, difference)));
+    Value* more = b_.CreateFCmpOGT(difference, none);
+    Value* old = b_.CreateSelect(more, b_.CreateFMul(state[1], factor), state[1]);
+    Value* most = scalars_.apply(ScalarOp::Maximum, kept(),
+                                 {Typed{state[0], kept()}, Typed{value, kept()}, Typed{}});
+    return {most, b_.CreateFAdd(old, b_.CreateSelect(more, one, factor))};
+  }
   if (op_ == ReduceOp::Welford) {
-    Value* count = b_.CreateFAdd(state[0], one);
-    Value* difference = b_.CreateFSub(value, state[1]);
-    Value* mean = b_.CreateFAdd(state[1], b_.CreateFDiv(difference, count));
-    Value* squares = b_.CreateFAdd(state[2], b_.CreateFMul(difference, b_.CreateFSub(value, mean)));
-    return {count, mean, squares};
+    // The pivot is the mean of what was settled, or the first value: the squares of n differences
+    // from it sum up to at most n times what is wanted.
+    Value* pivot = b_.CreateSelect(b_.CreateFCmpUNO(state[1], state[1]), value, state[1]);
+    Value* difference = b_.CreateFSub(value, pivot);
+    Value* count = b_.CreateFAdd(state[0], llvm::ConstantFP::get(value->getType(), 1));
+    return {count, pivot, b_.CreateFAdd(state[2], difference),
+            b_.CreateFAdd(state[3], b_.CreateFMul(difference, difference))};
   }
   return combine(state, {value});
+}
+
+Reduction::State Reduction::settle(const State& running) {
+  if (op_ != ReduceOp::Welford) return running;
+  llvm::Constant* none = llvm::Constant::getNullValue(running[0]->getType());
+  llvm::Constant* one = llvm::ConstantFP::get(running[0]->getType(), 1);
+  Value* divisor = b_.CreateSelect(b_.CreateFCmpOEQ(running[0], none), one, running[0]);
+  Value* shift = b_.CreateFDiv(running[2], divisor);
+  Value* squares = b_.CreateFSub(running[3], b_.CreateFMul(running[2], shift));
+  squares = b_.CreateSelect(b_.CreateFCmpOLT(squares, none), none, squares);
+  Value* mean =
+      b_.CreateSelect(b_.CreateFCmpOEQ(running[0], none), none, b_.CreateFAdd(running[1], shift));
+  return {running[0], mean, squares};
+}
+
+Reduction::State Reduction::restart(const State& settled) {
+  State state;
+  for (llvm::Constant* one : empty()) {
+    const unsigned lanes = Scalars::lanes(settled[0]);
+    state.push_back(lanes == 1
+                        ? one
+                        : llvm::ConstantVector::getSplat(llvm::ElementCount::getFixed(lanes), one));
+  }
+  if (op_ == ReduceOp::Welford) {
+    llvm::Constant* none = llvm::Constant::getNullValue(settled[0]->getType());
+    state[1] = b_.CreateSelect(b_.CreateFCmpOEQ(settled[0], none), state[1], settled[1]);
+  }
+  return state;
 }
 
 Reduction::State Reduction::combine(const State& a, const State& b) {
@@ -127,7 +176,8 @@ Reduction::State Reduction::combine(const State& a, const State& b) {
       Value* count = b_.CreateFAdd(a[0], b[0]);
       Value* none = b_.CreateFCmpOEQ(b[0], zero);
       Value* difference = b_.CreateFSub(b[1], a[1]);
-      Value* share = b_.CreateFDiv(b[0], count);
+      llvm::Constant* one = llvm::ConstantFP::get(count->getType(), 1);
+      Value* share = b_.CreateFDiv(b[0], b_.CreateSelect(none, one, count));
       Value* mean = b_.CreateFAdd(a[1], b_.CreateFMul(difference, share));
       Value* between =
           b_.CreateFMul(b_.CreateFMul(difference, difference), b_.CreateFMul(a[0], share));
@@ -135,11 +185,10 @@ Reduction::State Reduction::combine(const State& a, const State& b) {
       return {count, b_.CreateSelect(none, a[1], mean), b_.CreateSelect(none, a[2], squares)};
     }
     case ReduceOp::LogSumExp: {
-      Value* most =
-          scalars_.apply(ScalarOp::Maximum, DType::Float64,
-                         {Typed{a[0], DType::Float64}, Typed{b[0], DType::Float64}, Typed{}});
-      Value* sum = b_.CreateFAdd(b_.CreateFMul(a[1], select_scale(a[0], most)),
-                                 b_.CreateFMul(b[1], select_scale(b[0], most)));
+      Value* most = scalars_.apply(ScalarOp::Maximum, kept(),
+                                   {Typed{a[0], kept()}, Typed{b[0], kept()}, Typed{}});
+      Value* sum = b_.CreateFAdd(b_.CreateFMul(a[1], scale(a[0], most)),
+                                 b_.CreateFMul(b[1], scale(b[0], most)));
       return {most, sum};
     }
   }
@@ -160,7 +209,7 @@ std::vector<Typed> Reduction::result(const State& state) {
     Value* size = b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, state[0]);
     Value* infinity = llvm::ConstantFP::getInfinity(size->getType());
     Value* finite = b_.CreateFCmpOLT(size, infinity);
-    Value* total = b_.CreateFAdd(state[0], scalars_.log(state[1], dtype_ != DType::Float64));
+    Value* total = b_.CreateFAdd(state[0], scalars_.log(state[1]));
     return {rounded(b_.CreateSelect(finite, total, state[0]))};
   }
   return {rounded(state[0])};

@@ -381,16 +381,22 @@ Value* Scalars::real(ScalarOp op, DType dtype, Value* x, Value* y) {
     default:
       break;
   }
-  // the others in f64, by vector code where the result is rounded to f32 anyway
+  const bool single = dtype != DType::Float64;
+  if (single && y == nullptr) {
+    if (Value* result = single_math(op, x)) return result;
+  }
+  // the others in f64
   llvm::Type* wide = shaped(b_.getDoubleTy(), x);
   llvm::Type* narrow = x->getType();
-  const bool single = dtype != DType::Float64;
   Value* a = b_.CreateFPCast(x, wide);
   Value* b = y == nullptr ? nullptr : b_.CreateFPCast(y, wide);
-  Value* result = single ? vector_math(op, a) : nullptr;
-  if (result == nullptr && op == ScalarOp::Sigmoid) {
-    result =
-        b_.CreateFDiv(number(a, 1), b_.CreateFAdd(number(a, 1), exp(b_.CreateFNeg(a), single)));
+  Value* result = nullptr;
+  if (op == ScalarOp::Sigmoid) {
+    result = b_.CreateFDiv(number(a, 1), b_.CreateFAdd(number(a, 1), exp(b_.CreateFNeg(a))));
+  } else if (single && op == ScalarOp::Pow) {
+    result = pow_wide(a, b);
+  } else if (single && (op == ScalarOp::Sin || op == ScalarOp::Cos)) {
+    result = sine_wide(op, a);
   }
   if (result == nullptr && (op == ScalarOp::Remainder || op == ScalarOp::FloorDiv)) {
     Value* rest = call(ScalarOp::Fmod, a, b);

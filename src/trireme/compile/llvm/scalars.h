@@ -7,6 +7,7 @@
 #include <llvm/IR/Module.h>
 
 #include <array>
+#include <span>
 #include <string>
 
 #include "trireme/compile/llvm/module.h"
@@ -39,10 +40,14 @@ class Scalars {
   llvm::Value* cast(Typed from, graph::DType to);
 
   llvm::Value* maximum(llvm::Value* a, llvm::Value* b, graph::DType dtype, bool minimum);
-  // Of f64. Errors below 2^-36 where `single`, which is for results that are rounded to f32; else
-  // the C library's.
-  llvm::Value* exp(llvm::Value* x, bool single);
-  llvm::Value* log(llvm::Value* x, bool single);
+  // Of f32 by vector code (math_single.cpp), of f64 by the C library.
+  llvm::Value* exp(llvm::Value* x);
+  llvm::Value* log(llvm::Value* x);
+  // Of f64: Log, Sin or Cos, exact enough for a result that is rounded to f32; and the C library's.
+  llvm::Value* wide_math(graph::ScalarOp op, llvm::Value* x) {
+    return op == graph::ScalarOp::Log ? log_wide(x) : sine_wide(op, x);
+  }
+  llvm::Value* call_library(graph::ScalarOp op, llvm::Value* x) { return call(op, x, nullptr); }
 
  private:
   llvm::Value* unary(graph::ScalarOp op, graph::DType dtype, Typed arg);
@@ -52,7 +57,23 @@ class Scalars {
   llvm::Value* divide(graph::ScalarOp op, graph::DType dtype, llvm::Value* x, llvm::Value* y);
   llvm::Value* power(llvm::Value* base, llvm::Value* exponent);
   llvm::Value* round_to(llvm::Value* value, graph::DType dtype);
-  llvm::Value* vector_math(graph::ScalarOp op, llvm::Value* x);
+  // --- math_single.cpp: f32, null where there is no vector code ---
+  llvm::Value* single_math(graph::ScalarOp op, llvm::Value* x);
+  struct ExpParts;
+  ExpParts exp_parts(llvm::Value* x);
+  llvm::Value* exp_single(llvm::Value* x, graph::ScalarOp base);
+  llvm::Value* expm1_single(llvm::Value* x);
+  llvm::Value* log_single(llvm::Value* x, graph::ScalarOp op);
+  llvm::Value* erf_single(llvm::Value* x);
+  llvm::Value* polynomial(llvm::Value* x, std::span<const float> coefficients);
+  llvm::Value* bits_of(llvm::Value* x);
+  llvm::Value* power_of_two(llvm::Value* exponent, llvm::Value* like);
+  llvm::Value* clamp(llvm::Value* x, double low, double high);
+  // --- math.cpp: f64 from f32, to be rounded to f32 ---
+  llvm::Value* exp_wide(llvm::Value* x);
+  llvm::Value* log_wide(llvm::Value* x);
+  llvm::Value* pow_wide(llvm::Value* x, llvm::Value* y);
+  llvm::Value* sine_wide(graph::ScalarOp op, llvm::Value* x);
   llvm::Value* fused(llvm::Value* x, llvm::Value* y, llvm::Value* z);
   llvm::Value* call(graph::ScalarOp op, llvm::Value* x, llvm::Value* y);
   llvm::Value* intrinsic(llvm::Intrinsic::ID id, llvm::Value* x);
