@@ -41,11 +41,12 @@ test-cpp: build  ## the C++ tests
 	@ctest --preset release
 
 # Last in CI, so that pytest's closing line is the last one printed. First the random programs with their graphs held against
-# the kernels, by single calls, short segments and whole ones.
+# the kernels, by single calls, short segments and whole ones: interpreted, then compiled.
 .PHONY: test-python
 test-python: build  ## the Python tests
-	@for interval in 1 7 0; do \
-	  TRIREME_VERIFY=1 TRIREME_INTERVAL=$$interval $(PYTHON_BIN) -m pytest tests/python/property -q || exit 1; done
+	@for compile in 0 1; do for interval in 1 7 0; do \
+	  TRIREME_VERIFY=1 TRIREME_COMPILE=$$compile TRIREME_INTERVAL=$$interval \
+	    $(PYTHON_BIN) -m pytest tests/python/property -q || exit 1; done; done
 	@$(PYTHON_BIN) -m pytest tests/python -q -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 # The C++ tests; TSan sees Python's threads, too. For other Python files: scripts/with_sanitizer.sh.

@@ -20,9 +20,10 @@ print(place('onednn-cpu-gomp', 'libdnnl.so.3'), os.path.dirname(os.path.dirname(
 list(GET places 0 TRIREME_ONEDNN_LIB)
 list(GET places 1 TRIREME_ONEDNN_INCLUDE)
 if(NOT EXISTS "${TRIREME_ONEDNN_LIB}/libdnnl.so.3" OR NOT EXISTS "${TRIREME_ONEDNN_INCLUDE}/oneapi/dnnl/dnnl.hpp")
-  message(FATAL_ERROR "No oneDNN beside ${Python3_EXECUTABLE}. Run `make build` (it sets up .venv), or install "
-                      "onednn-cpu-gomp==2023.2.0 and onednn-devel-cpu-gomp==2023.2.0 there.")
+  set(TRIREME_ONEDNN_FOUND OFF)
+  return()
 endif()
+set(TRIREME_ONEDNN_FOUND ON)
 message(STATUS "oneDNN: ${TRIREME_ONEDNN_LIB}")
 
 add_library(onednn_import::dnnl SHARED IMPORTED GLOBAL)

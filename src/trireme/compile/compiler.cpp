@@ -10,6 +10,7 @@
 #include "trireme/compile/cluster/form.h"
 #include "trireme/compile/cluster/lower.h"
 #include "trireme/compile/library/contract.h"
+#include "trireme/compile/library/convolution.h"
 #include "trireme/compile/library/gemm.h"
 #include "trireme/compile/llvm/module.h"
 #include "trireme/compile/passes/eliminate_dead.h"
@@ -28,10 +29,20 @@ bool library_takes(DType dtype) { return dtype == DType::Float32 || dtype == DTy
 
 std::string refuse_library(const Node& node) {
   const auto takes = [](const auto& one) { return library_takes(one.dtype); };
-  if (std::ranges::all_of(node.operands, takes) && std::ranges::all_of(node.results, takes)) {
-    return {};
+  if (!std::ranges::all_of(node.operands, takes) || !std::ranges::all_of(node.results, takes)) {
+    return "no library here multiplies elements of this type fast";
   }
-  return "no library here multiplies elements of this type fast";
+  if (node.as<graph::Convolve>() == nullptr) return {};
+  const auto fixed = [](const auto& one) {
+    return one.view.offset.is_constant() &&
+           std::ranges::all_of(one.view.sizes, &graph::Extent::is_constant) &&
+           std::ranges::all_of(one.view.strides, &graph::Extent::is_constant);
+  };
+  if (!std::ranges::all_of(node.operands, fixed) || !std::ranges::all_of(node.results, fixed)) {
+    return "a convolution of sizes that vary";
+  }
+  // oneDNN keeps what it makes: making it again for the program costs little.
+  return make_convolution(problem_of(node, {}), ConvolutionFormats::Preferred).reason;
 }
 
 class CpuCompiler final : public Compiler {
@@ -105,8 +116,7 @@ class CpuCompiler final : public Compiler {
     return leaves;
   }
 
-  static std::unique_ptr<KernelStep> make_kernel_step(const Graph& graph,
-                                                      const ScheduledStep& step,
+  static std::unique_ptr<KernelStep> make_kernel_step(const Graph& graph, const ScheduledStep& step,
                                                       const std::vector<bool>& leaves) {
     std::vector<ClusterKernel> kernels;
     for (const Cluster& cluster : step.clusters) {

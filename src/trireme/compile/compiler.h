@@ -65,7 +65,8 @@ class CompiledGraph {
   // Leaves the graph's outputs in their memory. One run at a time. What does not depend on a failed
   // node is right. Throws where there is no memory.
   virtual std::vector<RunFailure> run(Surroundings& surroundings, const RunValues& values) = 0;
-  // Steps, kernels and the memory plan, for people; with the mean time of each step, where measured.
+  // Steps, kernels and the memory plan, for people; with the mean time of each step, where
+  // measured.
   virtual std::string describe() const = 0;
 };
 

@@ -7,8 +7,8 @@
 #include <random>
 #include <stdexcept>
 
+#include "trireme/compile/cluster/lower.h"
 #include "trireme/compile/llvm/module.h"
-#include "trireme/compile/lower/lower.h"
 #include "trireme/graph/interpret/memory.h"
 
 namespace trireme::compile::testing {
@@ -29,10 +29,24 @@ std::vector<double> elements(DType dtype, std::span<const std::byte> bytes) {
 
 }  // namespace
 
+namespace {
+
+ClusterKernel lower_alone(const graph::Graph& graph) {
+  const graph::Node& node = graph.nodes.at(0);
+  if (const std::string why = kernel_refusal(graph, node); !why.empty()) {
+    throw std::runtime_error(why);
+  }
+  ClusterKernel lowered = lower_cluster(graph, {{0}, space_of(node)},
+                                        std::vector<bool>(graph.values.size(), true));
+  lowered.kernel.name = "kernel";
+  return lowered;
+}
+
+}  // namespace
+
 Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pieces) {
   Both both;
-  const Lowered lowered = lower(graph, graph.nodes.at(0), "kernel");
-  if (lowered.kernel) both.kernel = print(*lowered.kernel);
+  both.kernel = print(lower_alone(graph).kernel);
   both.given = run_kernel(graph, inputs, pieces);
   const auto wanted = graph::interpret(graph, inputs, nullptr);
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -44,34 +58,36 @@ Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pi
 std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const graph::Inputs& inputs,
                                             int64_t pieces) {
   const graph::Node& node = graph.nodes.at(0);
-  const Lowered lowered = lower(graph, node, "kernel");
-  if (!lowered.kernel) throw std::runtime_error(lowered.why);
-  const Module module(compile_object(std::span(&*lowered.kernel, 1)));
-  std::vector<std::vector<std::byte>> memory;
-  for (const auto& buffer : inputs.buffers) memory.emplace_back(buffer.begin(), buffer.end());
+  const ClusterKernel lowered = lower_alone(graph);
+  const Module module(compile_object(std::span(&lowered.kernel, 1)));
+  std::vector<std::vector<std::byte>> memory(graph.values.size());
+  for (size_t i = 0; i < inputs.buffers.size(); ++i) {
+    memory[graph.inputs[i]].assign(inputs.buffers[i].begin(), inputs.buffers[i].end());
+  }
   for (const auto& result : node.results) {
     const auto count =
         static_cast<size_t>(graph.values[result.value].count.evaluate(inputs.symbols));
-    memory.emplace_back(count * graph::size_of(result.dtype), std::byte{0});
+    memory[result.value].resize(count * graph::size_of(result.dtype));
   }
   std::vector<std::byte*> buffers;
-  buffers.reserve(memory.size());
-  for (auto& one : memory) buffers.push_back(one.data());
+  for (const KernelBuffer& buffer : lowered.buffers) buffers.push_back(memory[buffer.value].data());
   std::vector<ScalarArg> numbers;
-  for (const auto& number : inputs.numbers) numbers.push_back({number.integer, number.real});
-  for (const auto& random : inputs.randoms) {
-    numbers.push_back({static_cast<int64_t>(random.seed), 0});
-    numbers.push_back({static_cast<int64_t>(random.offset), 0});
+  for (const uint32_t number : lowered.numbers) {
+    numbers.push_back({inputs.numbers[number].integer, inputs.numbers[number].real});
   }
-  const int64_t range = range_of(*lowered.kernel).evaluate(inputs.symbols);
+  for (const uint32_t random : lowered.randoms) {
+    numbers.push_back({static_cast<int64_t>(inputs.randoms[random].seed), 0});
+    numbers.push_back({static_cast<int64_t>(inputs.randoms[random].offset), 0});
+  }
+  const int64_t range = range_of(lowered.kernel).evaluate(inputs.symbols);
   const KernelFunction function = module.function("kernel");
   for (int64_t piece = 0; piece < pieces; ++piece) {
     function(buffers.data(), numbers.data(), inputs.symbols.data(), nullptr, range * piece / pieces,
              range * (piece + 1) / pieces);
   }
   std::vector<std::vector<double>> given;
-  for (size_t i = 0; i < node.results.size(); ++i) {
-    given.push_back(elements(node.results[i].dtype, memory[inputs.buffers.size() + i]));
+  for (const auto& result : node.results) {
+    given.push_back(elements(result.dtype, memory[result.value]));
   }
   return given;
 }

@@ -10,7 +10,7 @@
 
 #include "kernel_support.h"
 #include "trireme/compile/llvm/module.h"
-#include "trireme/compile/lower/lower.h"
+#include "trireme/compile/cluster/lower.h"
 #include "trireme/graph/ir/scalar_type.h"
 
 namespace trireme::compile::testing {
@@ -285,7 +285,11 @@ Kernel sample(const std::string& name) {
   node.operands.push_back({0, DType::Float32, View::row_major({100})});
   node.results.push_back({0, DType::Float32, View::row_major({100})});
   const Graph graph = graph_of(std::move(node), {{DType::Float32, 100}}, {{DType::Float32, 100}});
-  return *lower(graph, graph.nodes[0], name).kernel;
+  Kernel kernel = lower_cluster(graph, {{0}, space_of(graph.nodes[0])},
+                                std::vector<bool>(graph.values.size(), true))
+                      .kernel;
+  kernel.name = name;
+  return kernel;
 }
 
 // Dense samples over the range of the exponent, both signs.

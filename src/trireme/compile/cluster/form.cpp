@@ -32,10 +32,15 @@ bool starves_threads(const Space& space) {
   if (!space.has_rows()) return false;
   const auto rows = graph::product(space.outer_dims()).constant();
   const auto width = graph::product(space.inner_dims()).constant();
-  return rows && width && *rows < kFewRows && *rows * *width > kLongWork;
+  return rows && width && *rows<kFewRows&& * rows* * width> kLongWork;
 }
 
 bool is_scatter(const Node& node) { return node.as<graph::Scatter>() != nullptr; }
+
+// Whether it shares its loops with no other node.
+bool stands_alone(const Node& node) {
+  return is_scatter(node) || node.as<graph::Scan>() != nullptr;
+}
 
 class Former {
  public:
@@ -52,6 +57,8 @@ class Former {
 
   std::vector<ScheduledStep> run() {
     for (uint32_t n = 0; n < graph_.nodes.size(); ++n) add(n);
+    std::erase_if(steps_, [](const ScheduledStep& step) { return step.clusters[0].nodes.empty(); });
+    number_steps();
     join_small();
     return std::move(steps_);
   }
@@ -88,10 +95,9 @@ class Former {
     if (step == kNoStep) {
       step = static_cast<uint32_t>(steps_.size());
       steps_.push_back({{Cluster{{n}, is_kernel(one) ? space_of(one) : Space{}}}});
-    } else {
-      steps_[step].clusters[0].nodes.push_back(n);
     }
     step_of_[n] = step;
+    if (is_kernel(one)) step = join_producers(one, step);
     const auto read = [&](ValueId value) {
       uint32_t& last = last_reader_[value];
       if (last == kNoStep || step > last) last = step;
@@ -106,27 +112,63 @@ class Former {
   }
 
   // The cluster that the node joins: of one that makes what it reads, or that reads what it reads.
+  // It is in it then.
   uint32_t find_cluster(uint32_t n, uint32_t after) {
-    if (after != kNoStep && joins(n, after, /*sibling=*/false)) return after;
+    if (after != kNoStep && extend(steps_[after].clusters[0], n, /*sibling=*/false)) return after;
     for (const Operand& operand : node(n).operands) {
       if (graph_.values[operand.value].count.is(1)) continue;  // nothing gained
       const auto found = toucher_.find(operand.value);
       if (found == toucher_.end() || (after != kNoStep && found->second <= after)) continue;
-      if (joins(n, found->second, /*sibling=*/true)) return found->second;
+      Cluster& cluster = cluster_of(found->second);
+      if (extend(cluster, n, /*sibling=*/true)) return found->second;
     }
     return kNoStep;
   }
 
-  // `sibling`: it reads what the cluster reads, not what it makes.
-  bool joins(uint32_t n, uint32_t step, bool sibling) {
-    Cluster& cluster = steps_[step].clusters[0];
+  Cluster& cluster_of(uint32_t step) { return steps_[step].clusters[0]; }
+
+  // A node may read what several clusters make, of which it is in the last one. That one moves into
+  // an earlier one where nothing keeps it from that. Returns where the node is in the end.
+  uint32_t join_producers(const Node& one, uint32_t step) {
+    for (const Operand& operand : one.operands) {
+      const uint32_t maker = uses_.maker[operand.value];
+      if (maker == Uses::kNoNode || step_of_[maker] >= step) continue;
+      const uint32_t earlier = step_of_[maker];
+      if (!is_kernel(node(cluster_of(earlier).nodes[0]))) continue;
+      const uint32_t after = earliest_of(cluster_of(step), step);
+      if (after != kNoStep && after > earlier) continue;
+      Cluster joined = cluster_of(earlier);
+      const auto& moving = cluster_of(step).nodes;
+      if (!std::ranges::all_of(moving, [&](uint32_t n) { return extend(joined, n, false); })) {
+        continue;
+      }
+      for (const uint32_t n : moving) {
+        step_of_[n] = earlier;
+        for (const Operand& read : node(n).operands) toucher_[read.value] = earlier;
+      }
+      cluster_of(earlier) = std::move(joined);
+      cluster_of(step).nodes.clear();
+      if (step + 1 == steps_.size()) steps_.pop_back();
+      step = earlier;
+    }
+    return step;
+  }
+
+  // Adds the node to the cluster, if that is possible. `sibling`: it reads what the cluster reads,
+  // not what it makes.
+  bool extend(Cluster& cluster, uint32_t n, bool sibling) {
     const Node& one = node(n);
-    if (is_scatter(one) || is_scatter(node(cluster.nodes[0]))) return false;
-    if (!is_kernel(node(cluster.nodes[0])) || cluster.nodes.size() >= kMostNodes) return false;
+    if (cluster.nodes.empty() || cluster.nodes.size() >= kMostNodes) return false;
+    const Node& first = node(cluster.nodes[0]);
+    if (!is_kernel(first) || stands_alone(one) || stands_alone(first)) return false;
     const auto space = unite(cluster.space, one);
     if (!space || starves_threads(*space)) return false;
-    // Rows are worth while for what flows along them.
-    if (sibling && space->has_rows() != cluster.space.has_rows()) return false;
+    // Rows are worth while for what flows along them. What fails for an index must not take along
+    // what has nothing to do with it.
+    if (sibling && (space->has_rows() != cluster.space.has_rows() || checks_indices(cluster) ||
+                    one.as<graph::Gather>() != nullptr)) {
+      return false;
+    }
     const auto part = part_of(one, *space);
     if (!part) return false;
     for (const uint32_t member : cluster.nodes) {
@@ -137,30 +179,36 @@ class Former {
     }
     if (one.as<graph::Gather>() != nullptr && reads_of(one, cluster)) return false;
     for (const Result& result : one.results) {
-      if (result.base == kNoValue) continue;
-      const uint32_t maker = uses_.maker[result.base];
-      if (maker != Uses::kNoNode && step_of_[maker] == step) return false;
+      if (result.base != kNoValue && makes(cluster, result.base)) return false;
     }
     cluster.space = *space;
+    cluster.nodes.push_back(n);
     return true;
+  }
+
+  bool makes(const Cluster& cluster, ValueId value) const {
+    const uint32_t maker = uses_.maker[value];
+    return maker != Uses::kNoNode && std::ranges::find(cluster.nodes, maker) != cluster.nodes.end();
+  }
+
+  bool checks_indices(const Cluster& cluster) const {
+    return std::ranges::any_of(cluster.nodes, [&](uint32_t n) {
+      return node(n).as<graph::Gather>() != nullptr || is_scatter(node(n));
+    });
   }
 
   // Whether it reads anything that the cluster makes. A gather must not: its indices are checked
   // before, and it reads other elements than those of its point.
   bool reads_of(const Node& reader, const Cluster& cluster) const {
-    return std::ranges::any_of(reader.operands, [&](const Operand& operand) {
-      return std::ranges::find(cluster.nodes, uses_.maker[operand.value]) != cluster.nodes.end();
-    });
+    return std::ranges::any_of(
+        reader.operands, [&](const Operand& operand) { return makes(cluster, operand.value); });
   }
 
   // Whether what the operand reads, if it is made in the cluster, is made in the same point.
   bool flows(const Operand& operand, const Node& reader, Part part, const Cluster& cluster,
              const Space& space) const {
-    const uint32_t made_by = uses_.maker[operand.value];
-    if (made_by == Uses::kNoNode || std::ranges::find(cluster.nodes, made_by) == cluster.nodes.end()) {
-      return true;
-    }
-    const Node& maker = node(made_by);
+    if (!makes(cluster, operand.value)) return true;
+    const Node& maker = node(uses_.maker[operand.value]);
     const auto made_as = part_of(maker, space);
     const auto result = std::ranges::find(maker.results, operand.value, &Result::value);
     if (!made_as || result->dtype != operand.dtype ||
@@ -184,7 +232,7 @@ class Former {
 
   bool small(const ScheduledStep& step) const {
     const Cluster& cluster = step.clusters[0];
-    if (!is_kernel(node(cluster.nodes[0]))) return false;
+    if (!is_kernel(node(cluster.nodes[0])) || checks_indices(cluster)) return false;
     const auto points = graph::product(cluster.space.dims).constant();
     return points && *points <= kSmallWork;
   }
@@ -222,6 +270,12 @@ class Former {
     return step;
   }
 
+  void number_steps() {
+    for (uint32_t step = 0; step < steps_.size(); ++step) {
+      for (const uint32_t n : cluster_of(step).nodes) step_of_[n] = step;
+    }
+  }
+
   void join_small() {
     uint32_t open = kNoStep;  // takes in small steps that nothing between keeps from moving to it
     for (uint32_t step = 0; step < steps_.size(); ++step) {
@@ -243,9 +297,9 @@ class Former {
   const Graph& graph_;
   Uses uses_;
   std::vector<ScheduledStep> steps_;
-  std::vector<uint32_t> step_of_;      // by node
-  std::vector<uint32_t> last_reader_;  // by value: the last step that reads it
-  std::vector<ValueId> replaced_;      // by value: the input whose memory it takes in the end
+  std::vector<uint32_t> step_of_;        // by node
+  std::vector<uint32_t> last_reader_;    // by value: the last step that reads it
+  std::vector<ValueId> replaced_;        // by value: the input whose memory it takes in the end
   std::map<ValueId, uint32_t> toucher_;  // the last cluster that reads it
 };
 
@@ -253,7 +307,8 @@ class Former {
 
 bool is_kernel(const Node& node) {
   return node.as<graph::Map>() != nullptr || node.as<graph::Reduce>() != nullptr ||
-         node.as<graph::Gather>() != nullptr || is_scatter(node);
+         node.as<graph::Gather>() != nullptr || node.as<graph::Random>() != nullptr ||
+         stands_alone(node);
 }
 
 std::vector<ScheduledStep> form_clusters(const Graph& graph) { return Former(graph).run(); }

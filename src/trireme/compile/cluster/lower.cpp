@@ -9,8 +9,9 @@
 #include <tuple>
 #include <utility>
 
+#include "trireme/compile/cluster/loop_nest.h"
+#include "trireme/compile/cluster/lower_scan.h"
 #include "trireme/compile/cluster/lower_scatter.h"
-#include "trireme/compile/lower/loop_nest.h"
 
 namespace trireme::compile {
 namespace {
@@ -28,10 +29,10 @@ using graph::View;
 // Bytes of a row's value that a thread keeps: several of them stay in its first caches.
 constexpr int64_t kRowBytes = 65536;
 
-// A gather has none: it copies.
+// A gather has none: it copies. Nor has what is drawn.
 const Expression& expression_of(const Node& node) {
   static const Expression none;
-  if (node.as<graph::Gather>() != nullptr) return none;
+  if (node.as<graph::Gather>() != nullptr || node.as<graph::Random>() != nullptr) return none;
   const auto* reduce = node.as<Reduce>();
   return reduce != nullptr ? reduce->expression : node.as<graph::Map>()->expression;
 }
@@ -63,7 +64,7 @@ class ClusterLowering {
     kernel_.registers = next_register_;
     kernel_.loops = next_loop_;
     kernel_.accumulators = next_accumulator_;
-    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(checks_)};
+    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(checks_), std::move(randoms_)};
   }
 
  private:
@@ -195,6 +196,11 @@ class ClusterLowering {
   void make_loops() {
     std::vector<NestView> views;
     for (const Access& access : accesses_) views.push_back({access.strides});
+    for (const Member& member : members_) {  // the positions of what is drawn, as of a view
+      if (member.node->as<graph::Random>() == nullptr) continue;
+      const View dense = View::row_major(member.node->dims);
+      views.push_back({along_space(member.part, member.node->dims, dense)});
+    }
     const bool keeps = std::ranges::any_of(members_, [](const Member& member) {
       return takes_positions(*member.node) ||
              std::ranges::any_of(expression_of(*member.node).nodes,
@@ -206,20 +212,23 @@ class ClusterLowering {
     next_loop_ = static_cast<LoopId>(rows_at_);
   }
 
-  // Of rows: along them or across, whichever way more of what is touched in each point lies side by
-  // side. What is kept of a row for a later loop lies along it.
+  // Of rows: along them or across, whichever way less of what is touched in each point lies apart.
+  // What is kept of a row for a later loop lies along it.
   void choose_vector() {
+    const auto apart = [&](size_t loop) {
+      int64_t found = 0;
+      for (size_t access = 0; access < accesses_.size(); ++access) {
+        const Extent& stride = nest_[loop].strides[access];
+        if (varies_in_row(access) && !stride.is(0) && !stride.is(1)) ++found;
+      }
+      return found;
+    };
     const bool kept = std::ranges::any_of(made_, [](const auto& made) { return made.second.kept; });
-    int64_t along = 0;
-    int64_t across = 0;
-    for (size_t access = 0; access < accesses_.size(); ++access) {
-      if (!varies_in_row(access)) continue;
-      if (nest_.back().strides[access].is(1)) ++along;
-      if (nest_[rows_at_ - 1].strides[access].is(1)) ++across;
-    }
-    const bool lanes_across = !kept && across > along && !nest_[rows_at_ - 1].size.is(1);
+    const size_t across = rows_at_ - 1;
+    const bool lanes_across =
+        !kept && !nest_[across].size.is(1) && apart(across) < apart(nest_.size() - 1);
     for (NestLoop& loop : nest_) loop.vector = false;
-    (lanes_across ? nest_[rows_at_ - 1] : nest_.back()).vector = true;
+    (lanes_across ? nest_[across] : nest_.back()).vector = true;
   }
 
   Loop make_loop(size_t at, std::vector<Statement> body) const {
@@ -429,11 +438,15 @@ class ClusterLowering {
     return stores_[member][static_cast<size_t>(found - results.begin())];
   }
 
-  // A Map or a Gather.
+  // A Map, a Gather or a Random.
   void compute_member(uint32_t i, std::vector<Statement>& outer, std::vector<Statement>& point) {
     const Member& member = members_[i];
     if (const auto* gather = member.node->as<graph::Gather>()) {
       gather_member(i, *gather, outer, point);
+      return;
+    }
+    if (const auto* random = member.node->as<graph::Random>()) {
+      random_member(i, *random, outer, point);
       return;
     }
     const auto registers = compute(i, outer, point);
@@ -441,6 +454,45 @@ class ClusterLowering {
     for (size_t k = 0; k < member.node->results.size(); ++k) {
       leave(i, k, registers[expression.roots[k]], point);
     }
+  }
+
+  void random_member(uint32_t i, const graph::Random& random, std::vector<Statement>& outer,
+                     std::vector<Statement>& point) {
+    Draw draw;
+    draw.distribution = random.distribution;
+    draw.dtype = members_[i].node->results[0].dtype;
+    for (size_t k = 0; k < parameter_count(random.distribution); ++k) {
+      const graph::NumberRef& parameter = random.parameters.at(k);
+      Compute made;
+      made.to = draw.parameters[k] = next_register_++;
+      made.dtype = DType::Float64;
+      made.op = parameter.input ? ScalarOp::Number : ScalarOp::Constant;
+      made.index = parameter.input.value_or(0);
+      made.value = parameter.constant;
+      if (parameter.input) {
+        number(made, outer);
+      } else {
+        outer.push_back({made});
+      }
+    }
+    auto found = std::ranges::find(randoms_, random.state);
+    if (found == randoms_.end()) found = randoms_.insert(found, random.state);
+    draw.random = static_cast<uint32_t>(found - randoms_.begin());
+    kernel_.randoms = static_cast<uint32_t>(randoms_.size());
+    size_t view = accesses_.size();
+    for (uint32_t other = 0; other < i; ++other) {
+      if (members_[other].node->as<graph::Random>() != nullptr) ++view;
+    }
+    Affine position{next_register_++, {}};
+    for (size_t at = 0; at < nest_.size(); ++at) {
+      const Extent& stride = nest_[at].strides[view];
+      if (!stride.is(0)) position.index.loops.push_back({loop_id(at), stride});
+    }
+    point.push_back({position});
+    draw.position = position.to;
+    draw.to = next_register_++;
+    point.push_back({draw});
+    leave(i, 0, draw.to, point);
   }
 
   void gather_member(uint32_t i, const graph::Gather& gather, std::vector<Statement>& outer,
@@ -545,6 +597,7 @@ class ClusterLowering {
   Kernel kernel_;
   std::vector<KernelBuffer> buffers_;
   std::vector<uint32_t> numbers_;
+  std::vector<uint32_t> randoms_;
   std::vector<IndexCheck> checks_;
   std::vector<Member> members_;
   std::map<ValueId, Made> made_;
@@ -651,6 +704,9 @@ std::string kernel_refusal(const Graph& graph, const Node& node) {
   }
   const auto is_complex = [](const auto& one) { return graph::is_complex(one.dtype); };
   if (node.as<graph::Scatter>() != nullptr) return refuse_scatter(node);
+  if (node.as<graph::Scan>() != nullptr || node.as<graph::Random>() != nullptr) {
+    return std::ranges::any_of(node.results, is_complex) ? "kernels have no complex numbers" : "";
+  }
   if (std::ranges::any_of(expression_of(node).nodes, is_complex) ||
       std::ranges::any_of(node.operands, is_complex) ||
       std::ranges::any_of(graph.numbers, graph::is_complex)) {
@@ -663,6 +719,7 @@ ClusterKernel lower_cluster(const Graph& graph, const Cluster& cluster,
                             const std::vector<bool>& leaves) {
   const Node& first = graph.nodes[cluster.nodes[0]];
   if (first.as<graph::Scatter>() != nullptr) return lower_scatter(graph, first);
+  if (first.as<graph::Scan>() != nullptr) return lower_scan(graph, first);
   return ClusterLowering(graph, cluster, leaves).run();
 }
 
@@ -681,6 +738,7 @@ ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels) {
     std::ranges::move(kernels[i].buffers, std::back_inserter(all.buffers));
     std::ranges::move(kernels[i].numbers, std::back_inserter(all.numbers));
     std::ranges::move(kernels[i].checks, std::back_inserter(all.checks));
+    std::ranges::move(kernels[i].randoms, std::back_inserter(all.randoms));
     all.kernel.randoms += next.randoms;
     all.kernel.registers += next.registers;
     all.kernel.loops += next.loops;

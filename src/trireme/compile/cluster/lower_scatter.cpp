@@ -170,7 +170,7 @@ class ScatterLowering {
   const Node& node_;
   const Scatter& scatter_;
   Kernel kernel_;
-  std::vector<Loop> loops_;  // outermost first, without bodies
+  std::vector<Loop> loops_;                           // outermost first, without bodies
   std::vector<std::pair<uint32_t, LoopId>> loop_of_;  // dimensions that have a loop
   RegisterId next_ = 0;
 };

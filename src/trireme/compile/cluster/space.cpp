@@ -107,8 +107,8 @@ std::optional<Part> part_of(const Node& node, const Space& space) {
     return common && std::ranges::equal(*common, refined);
   };
   if (is_reduce(node)) {
-    const bool fits = same(parallel_of(node), space.outer_dims()) &&
-                      same(reduced_of(node), space.inner_dims());
+    const bool fits =
+        same(parallel_of(node), space.outer_dims()) && same(reduced_of(node), space.inner_dims());
     return fits ? std::optional(Part::Reduce) : std::nullopt;
   }
   if (same(node.dims, space.dims)) return Part::Whole;

@@ -21,8 +21,19 @@ namespace trireme::compile {
 
 class FunctionEmitter {
  public:
+  // What runs some top-level loops in place of code of their own.
+  struct Part {
+    llvm::Function* function = nullptr;
+    std::vector<uint32_t> buffers;
+    uint32_t first_number = 0;
+    uint32_t first_scratch = 0;
+  };
+
   FunctionEmitter(const Kernel& kernel, llvm::Module& module, const VectorShape& shape);
-  void run();
+  // `parts`: by top-level loop.
+  void run(const std::map<size_t, Part>& parts);
+  // Its one loop over just the points that it is given, as a function of the module alone.
+  llvm::Function* run_part();
 
  private:
   using Value = llvm::Value;
@@ -58,6 +69,7 @@ class FunctionEmitter {
   void emit(const Store& store);
 
   // --- statements ---
+  void call(const Part& part, Value* low, Value* high);
   void emit(const Statement& statement);
   void emit(const Compute& compute);
   void emit(const Affine& affine);

@@ -19,7 +19,8 @@ class KernelStep final : public Step {
   KernelStep(ClusterKernel kernel, uint32_t call);
 
   const Kernel& kernel() const { return kernel_.kernel; }
-  // To be called before it is prepared. `name`: of a kernel in the module that is equal to this one.
+  // To be called before it is prepared. `name`: of a kernel in the module that is equal to this
+  // one.
   void load(std::shared_ptr<const Module> module, const std::string& name);
 
   StepAccess access() const override;

@@ -92,11 +92,7 @@ class StepProgram::Run {
   }
 
   void run_step(size_t number) {
-    const uint32_t earlier = failure_before(number);
-    if (earlier != kRight) {
-      fail(number, earlier);
-      return;
-    }
+    if (nothing_to_save(number)) return;
     const PreparedStep& step = *instance_.steps[number];
     std::byte* scratch = nullptr;
     if (step.scratch_bytes() != 0) scratch = surroundings_.allocate(step.scratch_bytes());
@@ -104,27 +100,36 @@ class StepProgram::Run {
       step.run({memory_, program_.plan_.slot_of, values_, surroundings_, scratch});
     } catch (const std::exception&) {
       failures_.push_back({program_.steps_[number]->call(), std::current_exception(), {}});
-      fail(number, static_cast<uint32_t>(failures_.size() - 1));
+      spread(number, static_cast<uint32_t>(failures_.size() - 1));
     }
     surroundings_.free(scratch);
   }
 
-  uint32_t failure_before(size_t step) const {
-    if (failures_.empty()) return kRight;
-    const StepAccess& access = program_.access_[step];
-    for (const ValueId value : access.reads) {
-      if (failed_[value] != kRight) return failed_[value];
-    }
-    for (const auto& write : access.writes) {
-      if (write.base != graph::kNoValue && failed_[write.base] != kRight) {
-        return failed_[write.base];
-      }
-    }
-    return kRight;
+  // Whether all that the step makes depends on a failure. Else it runs: what it reads of failed
+  // values is anything, and what it makes of that is failed, too.
+  bool nothing_to_save(size_t step) const {
+    if (failures_.empty()) return false;
+    const auto& writes = program_.access_[step].writes;
+    return std::ranges::all_of(writes,
+                               [&](const auto& write) { return failed_[write.value] != kRight; });
   }
 
-  void fail(size_t step, uint32_t failure) {
-    for (const auto& write : program_.access_[step].writes) failed_[write.value] = failure;
+  // Notes which values depend on what the step should have made.
+  void spread(size_t step, uint32_t failure) {
+    const auto fail = [&](ValueId value) {
+      if (failed_[value] == kRight) failed_[value] = failure;
+    };
+    for (const auto& write : program_.access_[step].writes) fail(write.value);
+    for (const graph::Node& node : program_.graph_->nodes) {
+      const bool depends =
+          std::ranges::any_of(node.operands,
+                              [&](const auto& one) { return failed_[one.value] == failure; }) ||
+          std::ranges::any_of(node.results, [&](const auto& one) {
+            return one.base != graph::kNoValue && failed_[one.base] == failure;
+          });
+      if (!depends) continue;
+      for (const auto& result : node.results) fail(result.value);
+    }
   }
 
   StepProgram& program_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A step of a compiled graph: a generated kernel, a library's product or convolution, an opaque call.
+// A step of a compiled graph: a generated kernel, a library's product or convolution, an opaque
+// call.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +17,8 @@ namespace trireme::compile {
 
 // What a step sees when it runs.
 struct Frame {
-  std::span<std::byte* const> memory;            // by slot
-  std::span<const MemoryPlan::SlotId> slot_of;   // by value
+  std::span<std::byte* const> memory;           // by slot
+  std::span<const MemoryPlan::SlotId> slot_of;  // by value
   const RunValues& values;
   Surroundings& surroundings;
   std::byte* scratch;  // the prepared step's scratch_bytes(), aligned to 64

@@ -11,7 +11,7 @@ using record::Phase;
 
 namespace {
 
-constexpr size_t kSegments = 4096;  // known at a time
+constexpr size_t kSegments = 1024;  // known at a time
 constexpr uint64_t kSeenToCompile = 2;
 
 bool holdable(const Call& call) {

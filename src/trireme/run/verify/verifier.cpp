@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "trireme/base/errors.h"
+#include "trireme/compile/run_on_copies.h"
 #include "trireme/graph/check/verify.h"
 #include "trireme/run/host_view.h"
 #include "trireme/run/reference_executor.h"
@@ -13,7 +14,6 @@
 #include "trireme/run/segment/opaque_runner.h"
 #include "trireme/run/segment/segment_graph.h"
 #include "trireme/run/verify/compare.h"
-#include "trireme/run/verify/run_compiled.h"
 
 namespace trireme::run {
 namespace {
@@ -78,7 +78,7 @@ void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* 
   const graph::Inputs inputs = graph_inputs(*built, log, storages);
   auto outputs = compiler_ == nullptr
                      ? graph::interpret(built->graph, inputs, &runner)
-                     : run_compiled(*compiler_, std::move(built->graph), inputs, runner);
+                     : compile::run_on_copies(*compiler_, std::move(built->graph), inputs, &runner);
 
   const auto expect = [&](size_t call, LogId storage, const record::Geometry& geometry,
                           int64_t offset) {

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trireme/run/verify/run_compiled.h"
+// Compiles a graph and runs it at once on copies of its inputs: for verify mode and for tests.
+#pragma once
 
 #include <algorithm>
 #include <exception>
 #include <new>
 #include <optional>
 #include <utility>
+#include <vector>
 
-namespace trireme::run {
-namespace {
+#include "trireme/compile/compiler.h"
+#include "trireme/graph/interpret/interpret.h"
 
-constexpr std::align_val_t kAlignment{64};
+namespace trireme::compile {
 
-class BufferSurroundings final : public compile::Surroundings {
+class BufferSurroundings final : public Surroundings {
  public:
   BufferSurroundings(const graph::Graph& graph, const graph::Inputs& inputs,
-                     graph::OpaqueRunner& opaque)
+                     graph::OpaqueRunner* opaque)
       : opaque_(opaque), outputs_(graph.outputs.size()) {
     for (const auto bytes : inputs.buffers) {
       graph::Buffer& copy = inputs_.emplace_back(bytes.size());
@@ -36,12 +38,12 @@ class BufferSurroundings final : public compile::Surroundings {
   }
   void drop_input(uint32_t index) override { inputs_[index] = graph::Buffer(); }
   std::byte* allocate(size_t bytes) override {
-    return static_cast<std::byte*>(::operator new(bytes, kAlignment));
+    return static_cast<std::byte*>(::operator new(bytes, std::align_val_t(64)));
   }
-  void free(std::byte* memory) override { ::operator delete(memory, kAlignment); }
+  void free(std::byte* memory) override { ::operator delete(memory, std::align_val_t(64)); }
   void run_opaque(const graph::Node& node, std::span<const std::span<const std::byte>> operands,
                   std::span<const std::span<std::byte>> results) override {
-    opaque_.run(node, operands, results);
+    opaque_->run(node, operands, results);
   }
 
   std::vector<graph::Buffer> take_outputs() {
@@ -52,20 +54,23 @@ class BufferSurroundings final : public compile::Surroundings {
   }
 
  private:
-  graph::OpaqueRunner& opaque_;
+  graph::OpaqueRunner* opaque_;
   std::vector<graph::Buffer> inputs_;
   std::vector<graph::Buffer> outputs_;
   std::vector<size_t> output_bytes_;
   std::vector<std::optional<uint32_t>> of_input_;
 };
 
-}  // namespace
-
-std::vector<graph::Buffer> run_compiled(const compile::Compiler& compiler, graph::Graph graph,
-                                        const graph::Inputs& inputs, graph::OpaqueRunner& opaque) {
+// The values of the graph's outputs, in order; an output that a failed node leaves out is empty.
+// `opaque` may be null where there is no opaque node. `dying`: by input. Throws what the compiler
+// throws, and the first node's error.
+inline std::vector<graph::Buffer> run_on_copies(const Compiler& compiler, graph::Graph graph,
+                                                const graph::Inputs& inputs,
+                                                graph::OpaqueRunner* opaque,
+                                                std::vector<bool> dying = {}) {
   BufferSurroundings surroundings(graph, inputs, opaque);
-  compile::CompileOptions options;
-  options.dying.assign(graph.inputs.size(), false);
+  CompileOptions options;
+  options.dying = std::move(dying);
   options.verify = true;
   const auto compiled = compiler.compile(std::move(graph), options);
   const auto failures =
@@ -74,4 +79,4 @@ std::vector<graph::Buffer> run_compiled(const compile::Compiler& compiler, graph
   return surroundings.take_outputs();
 }
 
-}  // namespace trireme::run
+}  // namespace trireme::compile

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trireme/compile/lower/lower_scan.h"
+#include "trireme/compile/cluster/lower_scan.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "trireme/compile/lower/loop_nest.h"
+#include "trireme/compile/cluster/loop_nest.h"
 
 namespace trireme::compile {
 namespace {
@@ -27,15 +27,14 @@ ReduceOp reduction_of(graph::ScanOp op) {
 
 class ScanLowering {
  public:
-  ScanLowering(const graph::Graph& graph, const graph::Node& node, std::string name)
+  ScanLowering(const graph::Graph& graph, const graph::Node& node)
       : node_(node), scan_(*node.as<graph::Scan>()) {
-    kernel_.name = std::move(name);
     kernel_.symbols = graph.symbols;
     kernel_.buffers.push_back({node.operands[0].dtype, false});
     for (const auto& result : node.results) kernel_.buffers.push_back({result.dtype, true});
   }
 
-  Kernel run() {
+  ClusterKernel run() {
     make_loops();
     std::vector<Statement> body = along();
     std::vector<Statement> outer = declarations();
@@ -50,7 +49,11 @@ class ScanLowering {
       outer.push_back({std::move(around)});
     }
     kernel_.body.push_back(loop_of(0, std::move(outer)));
-    return std::move(kernel_);
+    ClusterKernel made;
+    made.buffers.push_back({node_.operands[0].value, graph::kNoValue});
+    for (const auto& result : node_.results) made.buffers.push_back({result.value, result.base});
+    made.kernel = std::move(kernel_);
+    return made;
   }
 
  private:
@@ -143,9 +146,8 @@ class ScanLowering {
 
 }  // namespace
 
-Lowered lower_scan(const graph::Graph& graph, const graph::Node& node, std::string name) {
-  if (graph::is_complex(node.operands[0].dtype)) return {{}, "kernels have no complex numbers"};
-  return {ScanLowering(graph, node, std::move(name)).run(), {}};
+ClusterKernel lower_scan(const graph::Graph& graph, const graph::Node& node) {
+  return ScanLowering(graph, node).run();
 }
 
 }  // namespace trireme::compile

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trireme/compile/lower/loop_nest.h"
+#include "trireme/compile/cluster/loop_nest.h"
 
 #include <algorithm>
 
