@@ -64,7 +64,8 @@ class ClusterLowering {
     kernel_.registers = next_register_;
     kernel_.loops = next_loop_;
     kernel_.accumulators = next_accumulator_;
-    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(checks_), std::move(randoms_)};
+    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(checks_),
+            std::move(randoms_)};
   }
 
  private:

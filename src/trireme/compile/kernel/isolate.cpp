@@ -76,8 +76,8 @@ class Isolation {
     for (auto& term : index.registers) term.value = registers_(term.value);
   }
   void apply(Place& place) {
-    place.number = place.kind == Place::Kind::Buffer ? buffers_(place.number)
-                                                     : place.number - scratch.first();
+    place.number =
+        place.kind == Place::Kind::Buffer ? buffers_(place.number) : place.number - scratch.first();
     apply(place.index);
   }
   void apply(std::optional<RegisterId>& at) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One top-level loop of a kernel as a kernel of its own, so that loops that differ only in what they
-// work on can be compiled once.
+// One top-level loop of a kernel as a kernel of its own, so that loops that differ only in what
+// they work on can be compiled once.
 #pragma once
 
 #include <cstdint>

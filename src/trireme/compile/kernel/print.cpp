@@ -124,8 +124,7 @@ class Printer {
     if (one.op == ScalarOp::Number) return text + " n" + std::to_string(one.index);
     if (one.op == ScalarOp::Constant) {
       return text + " " +
-             (graph::is_integral(one.dtype) ? std::to_string(one.integer)
-                                            : text_of(one.value));
+             (graph::is_integral(one.dtype) ? std::to_string(one.integer) : text_of(one.value));
     }
     for (size_t i = 0; i < graph::arity(one.op); ++i) text += " " + reg(one.args[i]);
     return text;

@@ -38,26 +38,30 @@ FunctionEmitter::FunctionEmitter(const Kernel& kernel, llvm::Module& module,
   }
 }
 
-void FunctionEmitter::run(const std::map<size_t, Part>& parts) {
-  Value* begin = function_->getArg(4);
-  Value* end = function_->getArg(5);
-  Value* base = b_.getInt64(0);
-  const auto clamp = [&](Value* at, Value* count) {
+std::pair<llvm::Value*, llvm::Value*> FunctionEmitter::clamp(Value* base, Value* count) {
+  const auto inside = [&](Value* at) {
     at = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b_.CreateSub(at, base), b_.getInt64(0));
     return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, at, count);
   };
+  return {inside(function_->getArg(4)), inside(function_->getArg(5))};
+}
+
+void FunctionEmitter::run(const std::vector<Part>& parts) {
+  std::set<size_t> elsewhere;
+  for (const Part& part : parts) {
+    for (const Part::Member& member : part.members) elsewhere.insert(member.loop);
+  }
+  Value* base = b_.getInt64(0);
   for (size_t i = 0; i < kernel_.body.size(); ++i) {
     const Loop& loop = kernel_.body[i];
     Value* count = extent(loop.count);
-    Value* low = clamp(begin, count);
-    Value* high = clamp(end, count);
-    if (const auto found = parts.find(i); found != parts.end()) {
-      call(found->second, low, high);
-    } else {
+    if (!elsewhere.contains(i)) {
+      const auto [low, high] = clamp(base, count);
       emit(loop, low, high);
     }
     base = b_.CreateAdd(base, count);
   }
+  for (const Part& part : parts) call(part);
   b_.CreateRetVoid();
 }
 
@@ -69,26 +73,56 @@ llvm::Function* FunctionEmitter::run_part() {
   return function_;
 }
 
-// Each call has a table of its own: the part takes it for unchanging.
-void FunctionEmitter::call(const Part& part, Value* low, Value* high) {
+// A loop over a table of what each call works on: where its points begin in the range, how many
+// they are, by how many bytes its scalars and scratch arrays lie behind the kernel's, and its
+// buffers. A part takes its own table of buffers for unchanging: it is not inlined.
+void FunctionEmitter::call(const Part& part) {
+  const size_t buffers = part.members[0].isolated.buffers.size();
+  const size_t fields = 4 + buffers;
+  std::vector<uint64_t> table;
+  std::vector<int64_t> bases{0};
+  for (const Loop& loop : kernel_.body) {
+    bases.push_back(bases.back() + loop.count.constant().value());
+  }
+  for (const auto& [loop, isolated] : part.members) {
+    table.push_back(static_cast<uint64_t>(bases[loop]));
+    table.push_back(static_cast<uint64_t>(bases[loop + 1] - bases[loop]));
+    table.push_back(isolated.first_number * sizeof(ScalarArg));
+    table.push_back(scratch_offset(kernel_, isolated.first_scratch));
+    for (const uint32_t buffer : isolated.buffers) table.push_back(buffer);
+  }
+  auto* contents = llvm::ConstantDataArray::get(context_, table);
+  auto* global = new llvm::GlobalVariable(*function_->getParent(), contents->getType(), true,
+                                          llvm::GlobalValue::PrivateLinkage, contents);
   llvm::BasicBlock& entry = function_->getEntryBlock();
   llvm::IRBuilder<> top(&entry, entry.begin());
-  Value* table = top.CreateAlloca(llvm::ArrayType::get(b_.getPtrTy(), part.buffers.size()));
-  auto* inner = llvm::BasicBlock::Create(context_, "part", function_);
-  auto* after = llvm::BasicBlock::Create(context_, "after", function_);
-  b_.CreateCondBr(b_.CreateICmpSLT(low, high), inner, after);
-  b_.SetInsertPoint(inner);
-  for (size_t i = 0; i < part.buffers.size(); ++i) {
-    b_.CreateStore(buffers_[part.buffers[i]],
-                   b_.CreateConstInBoundsGEP1_64(b_.getPtrTy(), table, i));
-  }
-  Value* scalars = b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), function_->getArg(1),
-                                                 part.first_number * sizeof(ScalarArg));
-  Value* scratch = b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), function_->getArg(3),
-                                                 scratch_offset(kernel_, part.first_scratch));
-  b_.CreateCall(part.function, {table, scalars, function_->getArg(2), scratch, low, high});
-  b_.CreateBr(after);
-  b_.SetInsertPoint(after);
+  Value* pointers = top.CreateAlloca(llvm::ArrayType::get(b_.getPtrTy(), buffers));
+  const uint64_t end = part.members.size() * fields;
+  blocks(b_.getInt64(0), b_.getInt64(end), static_cast<int64_t>(fields),
+         [&](Value* first, Value* /*last*/) {
+           const auto field = [&](size_t which) {
+             Value* index = b_.CreateAdd(first, b_.getInt64(which));
+             return b_.CreateLoad(b_.getInt64Ty(),
+                                  b_.CreateInBoundsGEP(b_.getInt64Ty(), global, index));
+           };
+           const auto [low, high] = clamp(field(0), field(1));
+           auto* inner = llvm::BasicBlock::Create(context_, "part", function_);
+           auto* after = llvm::BasicBlock::Create(context_, "after", function_);
+           b_.CreateCondBr(b_.CreateICmpSLT(low, high), inner, after);
+           b_.SetInsertPoint(inner);
+           for (size_t i = 0; i < buffers; ++i) {
+             Value* from = b_.CreateInBoundsGEP(b_.getPtrTy(), function_->getArg(0), field(4 + i));
+             b_.CreateStore(b_.CreateLoad(b_.getPtrTy(), from),
+                            b_.CreateConstInBoundsGEP1_64(b_.getPtrTy(), pointers, i));
+           }
+           const auto behind = [&](unsigned argument, size_t which) {
+             return b_.CreateInBoundsGEP(b_.getInt8Ty(), function_->getArg(argument), field(which));
+           };
+           b_.CreateCall(part.function,
+                         {pointers, behind(1, 2), function_->getArg(2), behind(3, 3), low, high});
+           b_.CreateBr(after);
+           b_.SetInsertPoint(after);
+         });
 }
 
 void FunctionEmitter::emit(const Compute& compute) {
@@ -145,25 +179,26 @@ void FunctionEmitter::emit(const Statement& statement) {
 
 namespace {
 
-// Equal top-level loops of a kernel, which it calls: those of an optimizer's many parameters.
-std::map<size_t, FunctionEmitter::Part> share_loops(const Kernel& kernel, llvm::Module& module,
-                                                    const VectorShape& shape) {
-  std::map<size_t, FunctionEmitter::Part> parts;
-  if (kernel.body.size() < 2) return parts;
-  std::vector<std::optional<IsolatedLoop>> loops;
-  std::map<std::string, std::vector<size_t>> equal;
-  for (const Loop& loop : kernel.body) {
-    loops.push_back(isolate(kernel, loop));
-    if (loops.back()) equal[print(loops.back()->kernel)].push_back(loops.size() - 1);
+// Equal top-level loops of a kernel, as those of an optimizer's many parameters.
+std::vector<FunctionEmitter::Part> share_loops(const Kernel& kernel, llvm::Module& module,
+                                               const VectorShape& shape) {
+  std::vector<FunctionEmitter::Part> parts;
+  const bool known = std::ranges::all_of(
+      kernel.body, [](const Loop& loop) { return loop.count.constant().has_value(); });
+  if (kernel.body.size() < 2 || !known) return parts;
+  std::map<std::string, std::vector<FunctionEmitter::Part::Member>> equal;
+  for (size_t i = 0; i < kernel.body.size(); ++i) {
+    auto isolated = isolate(kernel, kernel.body[i]);
+    if (!isolated) continue;
+    auto& members = equal[print(isolated->kernel)];
+    members.push_back({i, std::move(*isolated)});
   }
-  for (const auto& [text, members] : equal) {
+  for (auto& [text, members] : equal) {
     if (members.size() < 2) continue;
-    Kernel& shared = loops[members[0]]->kernel;
-    shared.name = kernel.name + "_part" + std::to_string(members[0]);
+    Kernel& shared = members[0].isolated.kernel;
+    shared.name = kernel.name + "_part" + std::to_string(members[0].loop);
     llvm::Function* function = FunctionEmitter(shared, module, shape).run_part();
-    for (const size_t i : members) {
-      parts[i] = {function, loops[i]->buffers, loops[i]->first_number, loops[i]->first_scratch};
-    }
+    parts.push_back({function, std::move(members)});
   }
   return parts;
 }

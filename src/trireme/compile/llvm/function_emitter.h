@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "trireme/compile/kernel/isolate.h"
 #include "trireme/compile/kernel/kernel.h"
 #include "trireme/compile/llvm/emitter.h"
 #include "trireme/compile/llvm/reductions.h"
@@ -21,17 +22,19 @@ namespace trireme::compile {
 
 class FunctionEmitter {
  public:
-  // What runs some top-level loops in place of code of their own.
+  // Top-level loops that one function runs in turn.
   struct Part {
+    struct Member {
+      size_t loop = 0;
+      IsolatedLoop isolated;
+    };
     llvm::Function* function = nullptr;
-    std::vector<uint32_t> buffers;
-    uint32_t first_number = 0;
-    uint32_t first_scratch = 0;
+    std::vector<Member> members;
   };
 
   FunctionEmitter(const Kernel& kernel, llvm::Module& module, const VectorShape& shape);
-  // `parts`: by top-level loop.
-  void run(const std::map<size_t, Part>& parts);
+  // All loops; those of the parts by calls, for which all counts have to be constants.
+  void run(const std::vector<Part>& parts);
   // Its one loop over just the points that it is given, as a function of the module alone.
   llvm::Function* run_part();
 
@@ -69,7 +72,8 @@ class FunctionEmitter {
   void emit(const Store& store);
 
   // --- statements ---
-  void call(const Part& part, Value* low, Value* high);
+  void call(const Part& part);
+  std::pair<Value*, Value*> clamp(Value* base, Value* count);  // of the range that is to be run
   void emit(const Statement& statement);
   void emit(const Compute& compute);
   void emit(const Affine& affine);
