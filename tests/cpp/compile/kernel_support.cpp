@@ -75,7 +75,8 @@ std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const gra
   for (const uint32_t number : lowered.numbers) {
     numbers.push_back({inputs.numbers[number].integer, inputs.numbers[number].real});
   }
-  for (const auto& random : inputs.randoms) {
+  for (const uint32_t number : lowered.randoms) {
+    const graph::RandomState& random = inputs.randoms[number];
     numbers.push_back({static_cast<int64_t>(random.seed), 0});
     numbers.push_back({static_cast<int64_t>(random.offset), 0});
   }

@@ -36,6 +36,10 @@ bool starves_threads(const Space& space) {
 }
 
 bool is_scatter(const Node& node) { return node.as<graph::Scatter>() != nullptr; }
+// A kernel that takes nothing else in: its loops are of its own kind.
+bool stands_alone(const Node& node) {
+  return is_scatter(node) || node.as<graph::Scan>() != nullptr;
+}
 
 class Former {
  public:
@@ -155,7 +159,7 @@ class Former {
     const Node& one = node(n);
     if (cluster.nodes.empty() || cluster.nodes.size() >= kMostNodes) return false;
     const Node& first = node(cluster.nodes[0]);
-    if (!is_kernel(first) || is_scatter(one) || is_scatter(first)) return false;
+    if (!is_kernel(first) || stands_alone(one) || stands_alone(first)) return false;
     const auto space = unite(cluster.space, one);
     if (!space || starves_threads(*space)) return false;
     // Rows are worth while for what flows along them. What fails for an index must not take along
@@ -302,7 +306,8 @@ class Former {
 
 bool is_kernel(const Node& node) {
   return node.as<graph::Map>() != nullptr || node.as<graph::Reduce>() != nullptr ||
-         node.as<graph::Gather>() != nullptr || is_scatter(node);
+         node.as<graph::Gather>() != nullptr || node.as<graph::Random>() != nullptr ||
+         stands_alone(node);
 }
 
 std::vector<ScheduledStep> form_clusters(const Graph& graph) { return Former(graph).run(); }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "trireme/compile/cluster/loop_nest.h"
+#include "trireme/compile/cluster/lower_scan.h"
 #include "trireme/compile/cluster/lower_scatter.h"
 
 namespace trireme::compile {
@@ -28,10 +29,10 @@ using graph::View;
 // Bytes of a row's value that a thread keeps: several of them stay in its first caches.
 constexpr int64_t kRowBytes = 65536;
 
-// A gather has none: it copies.
+// A gather has none, it copies; nor has a random node.
 const Expression& expression_of(const Node& node) {
   static const Expression none;
-  if (node.as<graph::Gather>() != nullptr) return none;
+  if (node.as<graph::Gather>() != nullptr || node.as<graph::Random>() != nullptr) return none;
   const auto* reduce = node.as<Reduce>();
   return reduce != nullptr ? reduce->expression : node.as<graph::Map>()->expression;
 }
@@ -63,7 +64,8 @@ class ClusterLowering {
     kernel_.registers = next_register_;
     kernel_.loops = next_loop_;
     kernel_.accumulators = next_accumulator_;
-    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(checks_)};
+    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(randoms_),
+            std::move(checks_)};
   }
 
  private:
@@ -92,6 +94,7 @@ class ClusterLowering {
     Extent offset;
   };
   static constexpr size_t kNone = SIZE_MAX;
+  static constexpr uint32_t kNoBuffer = UINT32_MAX;  // no memory: the numbers of points
 
   // --- the order of things in a row ---
 
@@ -165,6 +168,12 @@ class ClusterLowering {
         const Extents strides = along_space(members_[i].part, node.dims, operand.view);
         const uint32_t buffer = buffer_of(operand.value, operand.dtype, false, kNoValue);
         loads_[i].push_back(add_access(buffer, strides, operand.view.offset));
+      }
+      if (node.as<graph::Random>() != nullptr) {
+        // Its points are numbered: loops become one only where their numbers go on.
+        const View numbers = View::row_major(node.dims);
+        positions_[static_cast<uint32_t>(i)] =
+            add_access(kNoBuffer, along_space(members_[i].part, node.dims, numbers), 0);
       }
     }
     for (size_t i = 0; i < members_.size(); ++i) {
@@ -432,11 +441,15 @@ class ClusterLowering {
     return stores_[member][static_cast<size_t>(found - results.begin())];
   }
 
-  // A Map or a Gather.
+  // A Map, a Gather or a Random.
   void compute_member(uint32_t i, std::vector<Statement>& outer, std::vector<Statement>& point) {
     const Member& member = members_[i];
     if (const auto* gather = member.node->as<graph::Gather>()) {
       gather_member(i, *gather, outer, point);
+      return;
+    }
+    if (const auto* random = member.node->as<graph::Random>()) {
+      draw_member(i, *random, outer, point);
       return;
     }
     const auto registers = compute(i, outer, point);
@@ -464,6 +477,38 @@ class ClusterLowering {
     const RegisterId element = next_register_++;
     (inner ? point : outer).push_back({Load{element, std::move(from), {}}});
     leave(i, 0, element, point);
+  }
+
+  void draw_member(uint32_t i, const graph::Random& random, std::vector<Statement>& outer,
+                   std::vector<Statement>& point) {
+    Draw draw;
+    draw.distribution = random.distribution;
+    draw.dtype = members_[i].node->results[0].dtype;
+    auto found = std::ranges::find(randoms_, random.state);
+    if (found == randoms_.end()) {
+      randoms_.push_back(random.state);
+      found = randoms_.end() - 1;
+    }
+    draw.random = static_cast<uint32_t>(found - randoms_.begin());
+    kernel_.randoms = static_cast<uint32_t>(randoms_.size());
+    for (size_t k = 0; k < parameter_count(random.distribution); ++k) {
+      const graph::NumberRef& parameter = random.parameters.at(k);
+      Compute value{next_register_++,  ScalarOp::Constant, DType::Float64, {}, 0, 0,
+                    parameter.constant};
+      draw.parameters[k] = value.to;
+      if (parameter.input) {
+        value.op = ScalarOp::Number;
+        value.index = *parameter.input;
+        number(value, outer);
+      } else {
+        outer.push_back({value});
+      }
+    }
+    draw.position = next_register_++;
+    point.push_back({Affine{draw.position, index_of(positions_.at(i))}});
+    draw.to = next_register_++;
+    point.push_back({draw});
+    leave(i, 0, draw.to, point);
   }
 
   // A checked index as i64, counted from the start.
@@ -548,7 +593,9 @@ class ClusterLowering {
   Kernel kernel_;
   std::vector<KernelBuffer> buffers_;
   std::vector<uint32_t> numbers_;
+  std::vector<uint32_t> randoms_;
   std::vector<IndexCheck> checks_;
+  std::map<uint32_t, size_t> positions_;  // by member, of Randoms: the access that numbers points
   std::vector<Member> members_;
   std::map<ValueId, Made> made_;
   uint32_t phases_ = 0;
@@ -654,8 +701,10 @@ std::string kernel_refusal(const Graph& graph, const Node& node) {
   }
   const auto is_complex = [](const auto& one) { return graph::is_complex(one.dtype); };
   if (node.as<graph::Scatter>() != nullptr) return refuse_scatter(node);
+  if (node.as<graph::Scan>() != nullptr) return refuse_scan(node);
   if (std::ranges::any_of(expression_of(node).nodes, is_complex) ||
       std::ranges::any_of(node.operands, is_complex) ||
+      std::ranges::any_of(node.results, is_complex) ||
       std::ranges::any_of(graph.numbers, graph::is_complex)) {
     return "kernels have no complex numbers";
   }
@@ -666,6 +715,7 @@ ClusterKernel lower_cluster(const Graph& graph, const Cluster& cluster,
                             const std::vector<bool>& leaves) {
   const Node& first = graph.nodes[cluster.nodes[0]];
   if (first.as<graph::Scatter>() != nullptr) return lower_scatter(graph, first);
+  if (first.as<graph::Scan>() != nullptr) return lower_scan(graph, first);
   return ClusterLowering(graph, cluster, leaves).run();
 }
 
@@ -683,6 +733,7 @@ ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels) {
     std::ranges::move(next.scratch, std::back_inserter(all.kernel.scratch));
     std::ranges::move(kernels[i].buffers, std::back_inserter(all.buffers));
     std::ranges::move(kernels[i].numbers, std::back_inserter(all.numbers));
+    std::ranges::move(kernels[i].randoms, std::back_inserter(all.randoms));
     std::ranges::move(kernels[i].checks, std::back_inserter(all.checks));
     all.kernel.randoms += next.randoms;
     all.kernel.registers += next.registers;

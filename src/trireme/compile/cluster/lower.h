@@ -27,6 +27,7 @@ struct ClusterKernel {
   Kernel kernel;
   std::vector<KernelBuffer> buffers;  // one for each of the kernel's
   std::vector<uint32_t> numbers;      // of the graph: what the kernel's are
+  std::vector<uint32_t> randoms{};    // of the graph: what the kernel's are
   std::vector<IndexCheck> checks{};
 };
 

@@ -155,6 +155,21 @@ Reduction::State FunctionEmitter::gather_vectors(Reduction& reduction, const Slo
   return states[0];
 }
 
+// Makes room for what is taken out of the running states, empty where they are declared. Before the
+// loops that settle: they may also read.
+void FunctionEmitter::expect_settling(const std::set<AccumulatorId>& accumulators) {
+  for (const AccumulatorId number : accumulators) {
+    Slots& slots = accumulators_.at(number);
+    Reduction reduction(b_, slots.op, slots.dtype);
+    if (!reduction.drifts() || !slots.settled.empty()) continue;
+    const auto start = reduction.settled_empty();
+    slots.settled = make_state(start, slots.vectors.empty() ? slots.width : shape_.lanes);
+    const llvm::IRBuilderBase::InsertPointGuard guard(b_);
+    b_.SetInsertPoint(slots.declared->getParent(), std::next(slots.declared->getIterator()));
+    reset(slots.settled, start);
+  }
+}
+
 // Takes what was counted out of the running states.
 void FunctionEmitter::settle(const std::set<AccumulatorId>& accumulators) {
   for (const AccumulatorId number : accumulators) {
@@ -162,12 +177,6 @@ void FunctionEmitter::settle(const std::set<AccumulatorId>& accumulators) {
     Reduction reduction(b_, slots.op, slots.dtype);
     if (!reduction.drifts()) continue;
     const bool vectors = !slots.vectors.empty();
-    if (slots.settled.empty()) {
-      slots.settled = make_state(reduction.settled_empty(), vectors ? shape_.lanes : slots.width);
-      const llvm::IRBuilderBase::InsertPointGuard guard(b_);
-      b_.SetInsertPoint(slots.declared->getParent(), std::next(slots.declared->getIterator()));
-      reset(slots.settled, reduction.settled_empty());
-    }
     Reduction::State running =
         vectors ? gather_vectors(reduction, slots) : reduction.settle(load_state(slots.own));
     const Reduction::State total = reduction.combine(load_state(slots.settled), running);
@@ -297,6 +306,7 @@ void FunctionEmitter::emit_vector(const Loop& loop, Value* low, Value* high) {
       Value* whole =
           b_.CreateAnd(b_.CreateSub(high, low), b_.getInt64(static_cast<uint64_t>(-step)));
       Value* stop = b_.CreateAdd(low, whole);
+      expect_settling(updated);
       blocks(low, stop, step * kTrips, [&](Value* from, Value* to) {
         segment(loop, from, to, shape_.lanes, kUnroll);
         settle(updated);
@@ -335,6 +345,7 @@ void FunctionEmitter::emit(const Loop& loop, Value* low, Value* high) {
     segment(loop, low, high, 1, 1);
     return;
   }
+  expect_settling(drifting);
   blocks(low, high, std::max<int64_t>(1, kTrips / adds), [&](Value* from, Value* to) {
     segment(loop, from, to, 1, 1);
     settle(drifting);

@@ -188,7 +188,7 @@ void FunctionEmitter::emit(const Load& load) {
 
 void FunctionEmitter::emit(const Store& store) {
   const DType dtype = dtype_of(store.to);
-  Value* value = scalars_.to_memory(registers_[store.value].value, dtype);
+  Value* value = scalars_.store_form(registers_[store.value].value, dtype);
   const auto stride = vector_stride(store.to.index);
   const llvm::Align align(graph::size_of(dtype));
   Value* mask = store.mask ? registers_[*store.mask].value : nullptr;

@@ -78,6 +78,7 @@ class FunctionEmitter {
   // Calls `inner` with the ends of blocks of `step` points, the last perhaps shorter.
   void blocks(Value* low, Value* high, int64_t step,
               const std::function<void(Value*, Value*)>& inner);
+  void expect_settling(const std::set<AccumulatorId>& accumulators);
   void settle(const std::set<AccumulatorId>& accumulators);
   Reduction::State gather_vectors(Reduction& reduction, const Slots& slots);
   Slots::State make_state(const std::vector<llvm::Constant*>& start, unsigned width);

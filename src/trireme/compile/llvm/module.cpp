@@ -61,7 +61,7 @@ T take(const std::string& where, llvm::Expected<T> value) {
 llvm::orc::JITTargetMachineBuilder host() {
   prepare_target();
   auto builder = take("this CPU", llvm::orc::JITTargetMachineBuilder::detectHost());
-  builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
+  builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Less);
   builder.getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
   builder.setRelocationModel(llvm::Reloc::PIC_);
   return builder;

@@ -118,6 +118,13 @@ Value* Scalars::to_memory(Value* value, DType dtype) {
   }
 }
 
+// A register holds a value of its dtype: what a bf16 leaves out is 0.
+Value* Scalars::store_form(Value* value, DType dtype) {
+  if (dtype != DType::BFloat16) return to_memory(value, dtype);
+  Value* bits = b_.CreateBitCast(value, shaped(b_.getInt32Ty(), value));
+  return b_.CreateTrunc(b_.CreateLShr(bits, whole(bits, 16)), shaped(b_.getInt16Ty(), value));
+}
+
 Value* Scalars::round_to(Value* value, DType dtype) {
   if (dtype != DType::Float16 && dtype != DType::BFloat16) return value;
   return from_memory(to_memory(value, dtype), dtype);

@@ -33,7 +33,8 @@ class Scalars {
   llvm::Value* widen(llvm::Value* value, unsigned lanes);
 
   llvm::Value* from_memory(llvm::Value* value, graph::DType dtype);
-  llvm::Value* to_memory(llvm::Value* value, graph::DType dtype);
+  llvm::Value* to_memory(llvm::Value* value, graph::DType dtype);   // rounds
+  llvm::Value* store_form(llvm::Value* value, graph::DType dtype);  // of a register
 
   // Throws CompileError for what no kernel computes (complex numbers).
   llvm::Value* apply(graph::ScalarOp op, graph::DType dtype, std::array<Typed, 3> args);

@@ -41,6 +41,7 @@ class PreparedKernel final : public PreparedStep {
                  std::span<const int64_t> symbols)
       : buffers_(cluster.buffers),
         numbers_(cluster.numbers),
+        randoms_(cluster.randoms),
         checks_(cluster.checks),
         function_(function),
         range_(range_of(cluster.kernel).evaluate(symbols)),
@@ -65,9 +66,14 @@ class PreparedKernel final : public PreparedStep {
     memory.reserve(buffers_.size());
     for (const KernelBuffer& buffer : buffers_) memory.push_back(frame.at(buffer.value));
     std::vector<ScalarArg> numbers;
-    numbers.reserve(numbers_.size());
+    numbers.reserve(numbers_.size() + 2 * randoms_.size());
     for (const uint32_t number : numbers_) {
       numbers.push_back(scalar_arg(frame.values.numbers[number]));
+    }
+    for (const uint32_t random : randoms_) {
+      const graph::RandomState& state = frame.values.randoms[random];
+      numbers.push_back({static_cast<int64_t>(state.seed), 0});
+      numbers.push_back({static_cast<int64_t>(state.offset), 0});
     }
     const auto piece = [&](int64_t begin, int64_t end, size_t thread) {
       function_(memory.data(), numbers.data(), frame.values.symbols.data(),
@@ -90,6 +96,7 @@ class PreparedKernel final : public PreparedStep {
  private:
   std::span<const KernelBuffer> buffers_;
   std::span<const uint32_t> numbers_;
+  std::span<const uint32_t> randoms_;
   std::span<const IndexCheck> checks_;
   KernelFunction function_;
   int64_t range_;
