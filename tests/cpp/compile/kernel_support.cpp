@@ -36,8 +36,8 @@ ClusterKernel lower_alone(const graph::Graph& graph) {
   if (const std::string why = kernel_refusal(graph, node); !why.empty()) {
     throw std::runtime_error(why);
   }
-  ClusterKernel lowered = lower_cluster(graph, {{0}, space_of(node)},
-                                        std::vector<bool>(graph.values.size(), true));
+  ClusterKernel lowered =
+      lower_cluster(graph, {{0}, space_of(node)}, std::vector<bool>(graph.values.size(), true));
   lowered.kernel.name = "kernel";
   return lowered;
 }

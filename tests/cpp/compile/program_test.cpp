@@ -39,8 +39,8 @@ class Named final : public graph::OpaqueCall {
 };
 
 Graph parse(const char* text) {
-  Graph graph = graph::parse(
-      text, [](const std::string& name) { return std::make_shared<Named>(name); });
+  Graph graph =
+      graph::parse(text, [](const std::string& name) { return std::make_shared<Named>(name); });
   const auto problems = graph::verify(graph);
   EXPECT_TRUE(problems.empty()) << problems.front();
   return graph;
@@ -89,7 +89,8 @@ void expect_same(const Case& one, std::vector<bool> dying = {}) {
     ASSERT_EQ(a.size(), b.size());
     for (size_t at = 0; at < a.size(); at += graph::size_of(dtype)) {
       if (!graph::is_floating(dtype)) {
-        EXPECT_EQ(graph::read_integer(dtype, a.data() + at), graph::read_integer(dtype, b.data() + at))
+        EXPECT_EQ(graph::read_integer(dtype, a.data() + at),
+                  graph::read_integer(dtype, b.data() + at))
             << "output " << k << ", byte " << at;
         continue;
       }
