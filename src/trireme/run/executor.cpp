@@ -139,8 +139,7 @@ class Executor {
     const c10::WarningUtils::WarningHandlerGuard handler(&warnings);
     if (verifier_) {
       run_verified(warnings);
-    } else if (const auto compile = base::env_string("TRIREME_COMPILE");
-               compile == "interpret") {
+    } else if (const auto compile = base::env_string("TRIREME_COMPILE"); compile == "interpret") {
       run_followed(warnings, make_interpreted_program);
     } else if (compile == "1") {
       run_followed(warnings, make_compiled_program);

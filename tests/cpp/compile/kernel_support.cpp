@@ -75,9 +75,10 @@ std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const gra
   for (const uint32_t number : lowered.numbers) {
     numbers.push_back({inputs.numbers[number].integer, inputs.numbers[number].real});
   }
-  for (const uint32_t random : lowered.randoms) {
-    numbers.push_back({static_cast<int64_t>(inputs.randoms[random].seed), 0});
-    numbers.push_back({static_cast<int64_t>(inputs.randoms[random].offset), 0});
+  for (const uint32_t number : lowered.randoms) {
+    const graph::RandomState& random = inputs.randoms[number];
+    numbers.push_back({static_cast<int64_t>(random.seed), 0});
+    numbers.push_back({static_cast<int64_t>(random.offset), 0});
   }
   const int64_t range = range_of(lowered.kernel).evaluate(inputs.symbols);
   const KernelFunction function = module.function("kernel");

@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "kernel_support.h"
-#include "trireme/compile/llvm/module.h"
 #include "trireme/compile/cluster/lower.h"
+#include "trireme/compile/llvm/module.h"
 #include "trireme/graph/ir/scalar_type.h"
 
 namespace trireme::compile::testing {

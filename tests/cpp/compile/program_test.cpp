@@ -39,8 +39,8 @@ class Named final : public graph::OpaqueCall {
 };
 
 Graph parse(const char* text) {
-  Graph graph = graph::parse(
-      text, [](const std::string& name) { return std::make_shared<Named>(name); });
+  Graph graph =
+      graph::parse(text, [](const std::string& name) { return std::make_shared<Named>(name); });
   const auto problems = graph::verify(graph);
   EXPECT_TRUE(problems.empty()) << problems.front();
   return graph;
@@ -89,7 +89,8 @@ void expect_same(const Case& one, std::vector<bool> dying = {}) {
     ASSERT_EQ(a.size(), b.size());
     for (size_t at = 0; at < a.size(); at += graph::size_of(dtype)) {
       if (!graph::is_floating(dtype)) {
-        EXPECT_EQ(graph::read_integer(dtype, a.data() + at), graph::read_integer(dtype, b.data() + at))
+        EXPECT_EQ(graph::read_integer(dtype, a.data() + at),
+                  graph::read_integer(dtype, b.data() + at))
             << "output " << k << ", byte " << at;
         continue;
       }
@@ -205,6 +206,53 @@ TEST(Program, SmallIndependentWorkIsOneKernel) {
   )");
   expect_same(one);
   EXPECT_EQ(kernels(one), 1);
+}
+
+// Loops that differ in length, buffers, numbers and scratch memory, and others between them.
+TEST(Program, EqualLoopsOfOneKernelAreOneFunction) {
+  std::string inputs = "number n0: f64\nnumber n1: f64\nnumber n2: f64\n";
+  std::string nodes;
+  std::string outputs;
+  const auto value = [](size_t number) { return "%" + std::to_string(number); };
+  constexpr size_t kLoops = 9;
+  size_t next = kLoops;
+  for (size_t i = 0; i < kLoops; ++i) {
+    const std::string rows = std::to_string(3 + i);
+    const std::string all = std::to_string((3 + i) * 20);
+    inputs += "input " + value(i) + ": f32[" + all + "]\n";
+    if (i % 3 == 0) {  // with a constant that others have not
+      nodes += value(next) + ": f32[" + all + "] = map (i0 < " + all + ") { a0 = " + value(i) +
+               " return mul(a0:f32, " + (i == 3 ? "1e-08" : "1e-09") + ":f32) }\n";
+    } else {
+      nodes += value(next) + ": f32[" + rows + "] = reduce maximum (i0 < " + rows +
+               " | i1 < 20) { a0 = " + value(i) + " return a0:f32 }\n";
+      nodes += value(next + 1) + ": f32[" + all + "] = map (i0 < " + rows +
+               ", i1 < 20) { a0 = " + value(i) + " a1 = " + value(next) + " at [" + rows +
+               ", 20 : 1, 0] return exp(sub(a0:f32, a1:f32)) }\n";
+      nodes += value(next + 2) + ": f32[" + rows + "] = reduce sum (i0 < " + rows +
+               " | i1 < 20) { a0 = " + value(next + 1) + " return a0:f32 }\n";
+      nodes += value(next + 3) + ": f32[" + all + "] = map (i0 < " + rows +
+               ", i1 < 20) { a0 = " + value(next + 1) + " a1 = " + value(next + 2) + " at [" +
+               rows + ", 20 : 1, 0] return mul(div(a0:f32, a1:f32), n" + std::to_string(i % 3) +
+               ":f32) }\n";
+      next += 3;
+    }
+    outputs += "output " + value(next++) + "\n";
+  }
+  Case one((inputs + nodes + outputs).c_str());
+  for (size_t i = 0; i < one.inputs.numbers.size(); ++i) {
+    one.inputs.numbers[i].real = 0.5 + static_cast<double>(i);
+  }
+  expect_same(one);
+  EXPECT_EQ(kernels(one), 1);
+  // what is small itself needs a finer look than expect_same's
+  const auto wanted = graph::interpret(one.graph, one.inputs, nullptr);
+  const auto given = run_on_copies(compiler(), one.graph, one.inputs, nullptr, {});
+  for (const size_t output : {0, 3, 6}) {
+    const double x = graph::read_real(DType::Float32, wanted[output].bytes().data());
+    const double y = graph::read_real(DType::Float32, given[output].bytes().data());
+    EXPECT_NEAR(x, y, std::abs(x) * 1e-6) << "output " << output;
+  }
 }
 
 TEST(Program, PartialWritesKeepTheRest) {

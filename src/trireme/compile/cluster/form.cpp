@@ -36,8 +36,7 @@ bool starves_threads(const Space& space) {
 }
 
 bool is_scatter(const Node& node) { return node.as<graph::Scatter>() != nullptr; }
-
-// Whether it shares its loops with no other node.
+// A kernel that takes nothing else in: its loops are of its own kind.
 bool stands_alone(const Node& node) {
   return is_scatter(node) || node.as<graph::Scan>() != nullptr;
 }

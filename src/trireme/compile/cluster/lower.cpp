@@ -29,7 +29,7 @@ using graph::View;
 // Bytes of a row's value that a thread keeps: several of them stay in its first caches.
 constexpr int64_t kRowBytes = 65536;
 
-// A gather has none: it copies. Nor has what is drawn.
+// A gather has none, it copies; nor has a random node.
 const Expression& expression_of(const Node& node) {
   static const Expression none;
   if (node.as<graph::Gather>() != nullptr || node.as<graph::Random>() != nullptr) return none;
@@ -64,8 +64,8 @@ class ClusterLowering {
     kernel_.registers = next_register_;
     kernel_.loops = next_loop_;
     kernel_.accumulators = next_accumulator_;
-    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(checks_),
-            std::move(randoms_)};
+    return {std::move(kernel_), std::move(buffers_), std::move(numbers_), std::move(randoms_),
+            std::move(checks_)};
   }
 
  private:
@@ -94,6 +94,7 @@ class ClusterLowering {
     Extent offset;
   };
   static constexpr size_t kNone = SIZE_MAX;
+  static constexpr uint32_t kNoBuffer = UINT32_MAX;  // no memory: the numbers of points
 
   // --- the order of things in a row ---
 
@@ -168,6 +169,12 @@ class ClusterLowering {
         const uint32_t buffer = buffer_of(operand.value, operand.dtype, false, kNoValue);
         loads_[i].push_back(add_access(buffer, strides, operand.view.offset));
       }
+      if (node.as<graph::Random>() != nullptr) {
+        // Its points are numbered: loops become one only where their numbers go on.
+        const View numbers = View::row_major(node.dims);
+        positions_[static_cast<uint32_t>(i)] =
+            add_access(kNoBuffer, along_space(members_[i].part, node.dims, numbers), 0);
+      }
     }
     for (size_t i = 0; i < members_.size(); ++i) {
       const Node& node = *members_[i].node;
@@ -197,11 +204,6 @@ class ClusterLowering {
   void make_loops() {
     std::vector<NestView> views;
     for (const Access& access : accesses_) views.push_back({access.strides});
-    for (const Member& member : members_) {  // the positions of what is drawn, as of a view
-      if (member.node->as<graph::Random>() == nullptr) continue;
-      const View dense = View::row_major(member.node->dims);
-      views.push_back({along_space(member.part, member.node->dims, dense)});
-    }
     const bool keeps = std::ranges::any_of(members_, [](const Member& member) {
       return takes_positions(*member.node) ||
              std::ranges::any_of(expression_of(*member.node).nodes,
@@ -447,7 +449,7 @@ class ClusterLowering {
       return;
     }
     if (const auto* random = member.node->as<graph::Random>()) {
-      random_member(i, *random, outer, point);
+      draw_member(i, *random, outer, point);
       return;
     }
     const auto registers = compute(i, outer, point);
@@ -455,45 +457,6 @@ class ClusterLowering {
     for (size_t k = 0; k < member.node->results.size(); ++k) {
       leave(i, k, registers[expression.roots[k]], point);
     }
-  }
-
-  void random_member(uint32_t i, const graph::Random& random, std::vector<Statement>& outer,
-                     std::vector<Statement>& point) {
-    Draw draw;
-    draw.distribution = random.distribution;
-    draw.dtype = members_[i].node->results[0].dtype;
-    for (size_t k = 0; k < parameter_count(random.distribution); ++k) {
-      const graph::NumberRef& parameter = random.parameters.at(k);
-      Compute made;
-      made.to = draw.parameters[k] = next_register_++;
-      made.dtype = DType::Float64;
-      made.op = parameter.input ? ScalarOp::Number : ScalarOp::Constant;
-      made.index = parameter.input.value_or(0);
-      made.value = parameter.constant;
-      if (parameter.input) {
-        number(made, outer);
-      } else {
-        outer.push_back({made});
-      }
-    }
-    auto found = std::ranges::find(randoms_, random.state);
-    if (found == randoms_.end()) found = randoms_.insert(found, random.state);
-    draw.random = static_cast<uint32_t>(found - randoms_.begin());
-    kernel_.randoms = static_cast<uint32_t>(randoms_.size());
-    size_t view = accesses_.size();
-    for (uint32_t other = 0; other < i; ++other) {
-      if (members_[other].node->as<graph::Random>() != nullptr) ++view;
-    }
-    Affine position{next_register_++, {}};
-    for (size_t at = 0; at < nest_.size(); ++at) {
-      const Extent& stride = nest_[at].strides[view];
-      if (!stride.is(0)) position.index.loops.push_back({loop_id(at), stride});
-    }
-    point.push_back({position});
-    draw.position = position.to;
-    draw.to = next_register_++;
-    point.push_back({draw});
-    leave(i, 0, draw.to, point);
   }
 
   void gather_member(uint32_t i, const graph::Gather& gather, std::vector<Statement>& outer,
@@ -514,6 +477,38 @@ class ClusterLowering {
     const RegisterId element = next_register_++;
     (inner ? point : outer).push_back({Load{element, std::move(from), {}}});
     leave(i, 0, element, point);
+  }
+
+  void draw_member(uint32_t i, const graph::Random& random, std::vector<Statement>& outer,
+                   std::vector<Statement>& point) {
+    Draw draw;
+    draw.distribution = random.distribution;
+    draw.dtype = members_[i].node->results[0].dtype;
+    auto found = std::ranges::find(randoms_, random.state);
+    if (found == randoms_.end()) {
+      randoms_.push_back(random.state);
+      found = randoms_.end() - 1;
+    }
+    draw.random = static_cast<uint32_t>(found - randoms_.begin());
+    kernel_.randoms = static_cast<uint32_t>(randoms_.size());
+    for (size_t k = 0; k < parameter_count(random.distribution); ++k) {
+      const graph::NumberRef& parameter = random.parameters.at(k);
+      Compute value{next_register_++,  ScalarOp::Constant, DType::Float64, {}, 0, 0,
+                    parameter.constant};
+      draw.parameters[k] = value.to;
+      if (parameter.input) {
+        value.op = ScalarOp::Number;
+        value.index = *parameter.input;
+        number(value, outer);
+      } else {
+        outer.push_back({value});
+      }
+    }
+    draw.position = next_register_++;
+    point.push_back({Affine{draw.position, index_of(positions_.at(i))}});
+    draw.to = next_register_++;
+    point.push_back({draw});
+    leave(i, 0, draw.to, point);
   }
 
   // A checked index as i64, counted from the start.
@@ -600,6 +595,7 @@ class ClusterLowering {
   std::vector<uint32_t> numbers_;
   std::vector<uint32_t> randoms_;
   std::vector<IndexCheck> checks_;
+  std::map<uint32_t, size_t> positions_;  // by member, of Randoms: the access that numbers points
   std::vector<Member> members_;
   std::map<ValueId, Made> made_;
   uint32_t phases_ = 0;
@@ -705,11 +701,10 @@ std::string kernel_refusal(const Graph& graph, const Node& node) {
   }
   const auto is_complex = [](const auto& one) { return graph::is_complex(one.dtype); };
   if (node.as<graph::Scatter>() != nullptr) return refuse_scatter(node);
-  if (node.as<graph::Scan>() != nullptr || node.as<graph::Random>() != nullptr) {
-    return std::ranges::any_of(node.results, is_complex) ? "kernels have no complex numbers" : "";
-  }
+  if (node.as<graph::Scan>() != nullptr) return refuse_scan(node);
   if (std::ranges::any_of(expression_of(node).nodes, is_complex) ||
       std::ranges::any_of(node.operands, is_complex) ||
+      std::ranges::any_of(node.results, is_complex) ||
       std::ranges::any_of(graph.numbers, graph::is_complex)) {
     return "kernels have no complex numbers";
   }
@@ -738,8 +733,8 @@ ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels) {
     std::ranges::move(next.scratch, std::back_inserter(all.kernel.scratch));
     std::ranges::move(kernels[i].buffers, std::back_inserter(all.buffers));
     std::ranges::move(kernels[i].numbers, std::back_inserter(all.numbers));
-    std::ranges::move(kernels[i].checks, std::back_inserter(all.checks));
     std::ranges::move(kernels[i].randoms, std::back_inserter(all.randoms));
+    std::ranges::move(kernels[i].checks, std::back_inserter(all.checks));
     all.kernel.randoms += next.randoms;
     all.kernel.registers += next.registers;
     all.kernel.loops += next.loops;

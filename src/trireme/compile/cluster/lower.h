@@ -27,8 +27,8 @@ struct ClusterKernel {
   Kernel kernel;
   std::vector<KernelBuffer> buffers;  // one for each of the kernel's
   std::vector<uint32_t> numbers;      // of the graph: what the kernel's are
+  std::vector<uint32_t> randoms{};    // of the graph: what the kernel's are
   std::vector<IndexCheck> checks{};
-  std::vector<uint32_t> randoms{};  // of the graph: what the kernel's are
 };
 
 // Why no kernel runs the node; empty: one can.

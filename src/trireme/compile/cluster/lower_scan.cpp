@@ -34,7 +34,7 @@ class ScanLowering {
     for (const auto& result : node.results) kernel_.buffers.push_back({result.dtype, true});
   }
 
-  ClusterKernel run() {
+  Kernel run() {
     make_loops();
     std::vector<Statement> body = along();
     std::vector<Statement> outer = declarations();
@@ -49,11 +49,7 @@ class ScanLowering {
       outer.push_back({std::move(around)});
     }
     kernel_.body.push_back(loop_of(0, std::move(outer)));
-    ClusterKernel made;
-    made.buffers.push_back({node_.operands[0].value, graph::kNoValue});
-    for (const auto& result : node_.results) made.buffers.push_back({result.value, result.base});
-    made.kernel = std::move(kernel_);
-    return made;
+    return std::move(kernel_);
   }
 
  private:
@@ -146,8 +142,16 @@ class ScanLowering {
 
 }  // namespace
 
+std::string refuse_scan(const graph::Node& node) {
+  return graph::is_complex(node.operands[0].dtype) ? "kernels have no complex numbers" : "";
+}
+
 ClusterKernel lower_scan(const graph::Graph& graph, const graph::Node& node) {
-  return ScanLowering(graph, node).run();
+  ClusterKernel made;
+  made.kernel = ScanLowering(graph, node).run();
+  made.buffers.push_back({node.operands[0].value, graph::kNoValue});
+  for (const auto& result : node.results) made.buffers.push_back({result.value, result.base});
+  return made;
 }
 
 }  // namespace trireme::compile

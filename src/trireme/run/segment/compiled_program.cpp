@@ -107,9 +107,9 @@ std::unique_ptr<Program> make_compiled_program(std::shared_ptr<const SegmentLog>
                                                const std::vector<bool>& varies) {
   const compile::Compiler& compiler = load_compiler();
   std::string refusal;
-  auto graph = build_graph(*log, varies, refusal, [&](const graph::Graph& so_far, const auto& node) {
-    return compiler.refusal(so_far, node);
-  });
+  auto graph = build_graph(
+      *log, varies, refusal,
+      [&](const graph::Graph& so_far, const auto& node) { return compiler.refusal(so_far, node); });
   if (!graph) throw Error(refusal);
   compile::CompileOptions options;
   for (const LogId id : graph->inputs) options.dying.push_back(log->storages()[id].released);
