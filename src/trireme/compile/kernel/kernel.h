@@ -176,7 +176,7 @@ Extent range_of(const Kernel& kernel);
 // blocks, that vector loops do not nest, and that numbers of parameters exist.
 std::optional<std::string> verify(const Kernel& kernel);
 
-// As text, for people.
+// As text, for people; kernels with one text are equal.
 std::string print(const Kernel& kernel);
 
 }  // namespace trireme::compile

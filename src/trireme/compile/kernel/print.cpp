@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+
 #include "trireme/compile/kernel/kernel.h"
 
 namespace trireme::compile {
@@ -61,6 +66,14 @@ std::string_view name_of(graph::Distribution distribution) {
   return "?";
 }
 
+// As few digits as bring the same bits back; of a NaN its bits.
+std::string text_of(double value) {
+  if (std::isnan(value)) return "nan_" + std::to_string(std::bit_cast<uint64_t>(value));
+  std::array<char, 32> text{};
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
+  return {text.data(), end};
+}
+
 class Printer {
  public:
   std::string text;
@@ -111,8 +124,7 @@ class Printer {
     if (one.op == ScalarOp::Number) return text + " n" + std::to_string(one.index);
     if (one.op == ScalarOp::Constant) {
       return text + " " +
-             (graph::is_integral(one.dtype) ? std::to_string(one.integer)
-                                            : std::to_string(one.value));
+             (graph::is_integral(one.dtype) ? std::to_string(one.integer) : text_of(one.value));
     }
     for (size_t i = 0; i < graph::arity(one.op); ++i) text += " " + reg(one.args[i]);
     return text;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "trireme/compile/kernel/isolate.h"
 #include "trireme/compile/kernel/kernel.h"
 #include "trireme/compile/llvm/emitter.h"
 #include "trireme/compile/llvm/reductions.h"
@@ -21,8 +22,21 @@ namespace trireme::compile {
 
 class FunctionEmitter {
  public:
+  // Top-level loops that one function runs in turn.
+  struct Part {
+    struct Member {
+      size_t loop = 0;
+      IsolatedLoop isolated;
+    };
+    llvm::Function* function = nullptr;
+    std::vector<Member> members;
+  };
+
   FunctionEmitter(const Kernel& kernel, llvm::Module& module, const VectorShape& shape);
-  void run();
+  // All loops; those of the parts by calls, for which all counts have to be constants.
+  void run(const std::vector<Part>& parts);
+  // Its one loop over just the points that it is given, as a function of the module alone.
+  llvm::Function* run_part();
 
  private:
   using Value = llvm::Value;
@@ -58,6 +72,8 @@ class FunctionEmitter {
   void emit(const Store& store);
 
   // --- statements ---
+  void call(const Part& part);
+  std::pair<Value*, Value*> clamp(Value* base, Value* count);  // of the range that is to be run
   void emit(const Statement& statement);
   void emit(const Compute& compute);
   void emit(const Affine& affine);
