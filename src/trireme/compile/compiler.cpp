@@ -2,6 +2,7 @@
 #include "trireme/compile/compiler.h"
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -126,23 +127,45 @@ class CpuCompiler final : public Compiler {
                                         graph.nodes[step.clusters[0].nodes[0]].call);
   }
 
-  // Compiles the steps' kernels, equal ones once: the layers of a model are alike.
-  static void load(std::span<KernelStep* const> steps) {
-    if (steps.empty()) return;
+  // Gives the steps their machine code. Equal kernels are compiled once: the layers of a model are
+  // alike, and so are segments.
+  void load(std::span<KernelStep* const> steps) const {
+    std::vector<std::string> texts;
+    for (const KernelStep* step : steps) texts.push_back(print(step->kernel()));
+    const std::lock_guard lock(mutex_);
+    if (loaded_.size() > kKernels) loaded_.clear();
     std::vector<Kernel> kernels;
-    std::unordered_map<std::string, size_t> known;  // by text
-    std::vector<size_t> which;
-    for (const KernelStep* step : steps) {
-      const auto [found, added] = known.try_emplace(print(step->kernel()), kernels.size());
-      which.push_back(found->second);
-      if (!added) continue;
-      kernels.push_back(step->kernel());
+    std::vector<const std::string*> fresh;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if (!loaded_.try_emplace(texts[i]).second) continue;
+      kernels.push_back(steps[i]->kernel());
       kernels.back().name = "k" + std::to_string(kernels.size());
+      fresh.push_back(&texts[i]);
     }
-    const auto module = std::make_shared<const Module>(compile_object(kernels));
-    for (size_t i = 0; i < steps.size(); ++i) steps[i]->load(module, kernels[which[i]].name);
+    try {
+      if (!kernels.empty()) {
+        const auto module = std::make_shared<const Module>(compile_object(kernels));
+        for (size_t i = 0; i < kernels.size(); ++i) loaded_[*fresh[i]] = {module, kernels[i].name};
+      }
+    } catch (...) {
+      for (const std::string* text : fresh) loaded_.erase(*text);
+      throw;
+    }
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const LoadedKernel& kernel = loaded_.at(texts[i]);
+      steps[i]->load(kernel.module, kernel.name);
+    }
   }
 
+  // Programs keep the modules that they use, whatever is forgotten here.
+  static constexpr size_t kKernels = 16384;
+  struct LoadedKernel {
+    std::shared_ptr<const Module> module;
+    std::string name;
+  };
+
+  mutable std::mutex mutex_;
+  mutable std::unordered_map<std::string, LoadedKernel> loaded_;  // by text
   mutable GemmChooser chooser_;
 };
 
