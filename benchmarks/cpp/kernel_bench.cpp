@@ -15,7 +15,8 @@
 
 namespace {
 
-using namespace trireme;
+namespace compile = trireme::compile;
+namespace graph = trireme::graph;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -200,6 +201,7 @@ void run(const Case& one, bool prints) {
       }
       bytes += size;
     }
+    buffers.reserve(memory.size());
     for (auto& each : memory) buffers.push_back(each.data());
     std::vector<compile::ScalarArg> numbers(8, {1, 1.0});
     std::vector<std::byte> scratch(

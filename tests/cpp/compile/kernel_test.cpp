@@ -228,8 +228,8 @@ TEST(ReduceKernel, LongReductionsLoseNoDigits) {
         for (int64_t i = 0; i < rows * length; ++i) {
           values.push_back(i % length == 0 ? 130.0F : normal(random));
         }
-        const auto group = [&](int64_t i) {
-          return static_cast<size_t>(columns ? i % length : i / length);
+        const auto group = [columns, width = length](int64_t i) {
+          return static_cast<size_t>(columns ? i % width : i / width);
         };
         for (int64_t i = 0; i < rows * length; ++i) {
           sums[group(i)] += values[static_cast<size_t>(i)];
