@@ -10,6 +10,7 @@
 
 #include "trireme/compile/cluster/form.h"
 #include "trireme/compile/cluster/lower.h"
+#include "trireme/compile/cluster/merge.h"
 #include "trireme/compile/llvm/module.h"
 #include "trireme/graph/text/parse.h"
 

@@ -10,6 +10,7 @@
 
 #include "trireme/compile/cluster/form.h"
 #include "trireme/compile/cluster/lower.h"
+#include "trireme/compile/cluster/merge.h"
 #include "trireme/compile/library/contract.h"
 #include "trireme/compile/library/convolution.h"
 #include "trireme/compile/library/gemm.h"

@@ -39,7 +39,4 @@ std::string kernel_refusal(const graph::Graph& graph, const graph::Node& node);
 ClusterKernel lower_cluster(const graph::Graph& graph, const Cluster& cluster,
                             const std::vector<bool>& leaves);
 
-// One kernel that does what several do, in one range.
-ClusterKernel merge_kernels(std::vector<ClusterKernel> kernels);
-
 }  // namespace trireme::compile
