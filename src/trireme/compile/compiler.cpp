@@ -20,6 +20,7 @@
 #include "trireme/compile/program/kernel_step.h"
 #include "trireme/compile/program/library_steps.h"
 #include "trireme/compile/program/program.h"
+#include "trireme/graph/check/verify.h"
 
 namespace trireme::compile {
 namespace {
@@ -61,8 +62,15 @@ class CpuCompiler final : public Compiler {
 
   std::unique_ptr<CompiledGraph> compile(Graph graph,
                                          const CompileOptions& options) const override {
-    reduce_products(graph);
-    eliminate_dead(graph);
+    const auto pass = [&](const char* name, bool (*change)(Graph&)) {
+      change(graph);
+      if (!options.verify) return;
+      const auto problems = graph::verify(graph);
+      if (problems.empty()) return;
+      throw CompileError(std::string("the pass ") + name + " broke the graph: " + problems.front());
+    };
+    pass("reduce_products", reduce_products);
+    pass("eliminate_dead", eliminate_dead);
     auto kept = std::make_unique<const Graph>(std::move(graph));
     std::vector<std::unique_ptr<Step>> steps;
     std::vector<KernelStep*> kernels;

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -71,10 +70,9 @@ class CompiledGraph {
 };
 
 struct CompileOptions {
-  std::vector<bool> dying;             // by input: what it holds is not needed after the graph
-  std::set<std::string> switched_off;  // passes, by name
-  bool verify = false;                 // check the graph after each pass
-  bool measure = false;                // the time of each step, for describe()
+  std::vector<bool> dying;  // by input: what it holds is not needed after the graph
+  bool verify = false;      // check the graph after each pass; CompileError names the pass
+  bool measure = false;     // the time of each step, for describe()
 };
 
 class Compiler {
