@@ -10,7 +10,7 @@
 namespace trireme::graph {
 namespace {
 
-using testing::Calls;
+using testing::CallRunner;
 using testing::real;
 using testing::result;
 
@@ -56,7 +56,7 @@ TEST(ActivationRows, BackwardFormulasWithOtherArguments) {
     const double expected = 3 * slope("elu", elu, x);
     std::vector<Argument> others = elu;
     const auto backward = [&](bool of_result, double value) {
-      Calls calls;
+      CallRunner calls;
       const Tensor out = calls.fresh_scalar();
       calls.add("elu_backward",
                 {calls.scalar(3), elu[0], elu[1], elu[2], of_result, calls.scalar(value)}, {out});
@@ -80,7 +80,7 @@ TEST(ActivationRows, BackwardFormulasWithOtherArguments) {
 
 TEST(ActivationRows, LogSigmoidGivesItsBuffer) {
   for (const double x : kPoints) {
-    Calls calls;
+    CallRunner calls;
     const Tensor out = calls.fresh_scalar();
     const Tensor buffer = calls.fresh_scalar();
     const Tensor grad = calls.fresh_scalar();
@@ -95,7 +95,7 @@ TEST(ActivationRows, LogSigmoidGivesItsBuffer) {
 }
 
 TEST(ActivationRows, PreluBackwardIsOneMapWithTwoResults) {
-  Calls calls;
+  CallRunner calls;
   const Tensor grad_self = calls.fresh_scalar();
   const Tensor grad_weight = calls.fresh_scalar();
   calls.add("_prelu_kernel_backward", {calls.scalar(3), calls.scalar(-2), calls.scalar(0.25)},
@@ -106,7 +106,7 @@ TEST(ActivationRows, PreluBackwardIsOneMapWithTwoResults) {
 }
 
 TEST(ActivationRows, GluReadsAndWritesHalves) {
-  Calls calls;
+  CallRunner calls;
   const Tensor x = calls.tensor({4, 6});
   calls.add("glu", {x, Extent(-1)}, {calls.fresh({4, 3})});
   calls.add("glu_backward", {calls.tensor({4, 3}), x, Extent(-1)}, {calls.fresh({4, 6})});

@@ -9,7 +9,7 @@
 namespace trireme::graph {
 namespace {
 
-using testing::Calls;
+using testing::CallRunner;
 using testing::integer;
 using testing::one;
 using testing::real;
@@ -18,7 +18,7 @@ using testing::text;
 using List = std::vector<Tensor>;
 
 TEST(ForeachRows, OneMapPerTensor) {
-  Calls calls;
+  CallRunner calls;
   const List params{calls.tensor({4}), calls.tensor({2, 3})};
   const List others{calls.tensor({4}), calls.tensor({2, 3})};
   calls.add("_foreach_add_.List", {params, others, real(0.5)}, {});
@@ -30,7 +30,7 @@ TEST(ForeachRows, OneMapPerTensor) {
 }
 
 TEST(ForeachRows, FunctionalFormsWriteTheirOutputs) {
-  Calls calls;
+  CallRunner calls;
   const List inputs{calls.scalar(4), calls.scalar(9)};
   const List roots{calls.fresh_scalar(), calls.fresh_scalar()};
   const List sums{calls.fresh_scalar(), calls.fresh_scalar()};
@@ -43,7 +43,7 @@ TEST(ForeachRows, FunctionalFormsWriteTheirOutputs) {
 }
 
 TEST(ForeachRows, ListsAndNumbersAndOneTensor) {
-  Calls calls;
+  CallRunner calls;
   const List params{calls.scalar(1), calls.scalar(2)};
   const List a{calls.scalar(3), calls.scalar(4)};
   const List b{calls.scalar(5), calls.scalar(8)};
@@ -60,7 +60,7 @@ TEST(ForeachRows, ListsAndNumbersAndOneTensor) {
 }
 
 TEST(ForeachRows, FactorsOfATensorAreItsElements) {
-  Calls calls;
+  CallRunner calls;
   const List params{calls.tensor({4}), calls.tensor({4})};
   calls.add("_foreach_addcmul_.Tensor", {params, params, params, calls.tensor({2})}, {});
   const Graph& graph = calls.graph();
@@ -71,7 +71,7 @@ TEST(ForeachRows, FactorsOfATensorAreItsElements) {
 }
 
 TEST(ForeachRows, CopyAndZero) {
-  Calls calls;
+  CallRunner calls;
   const List params{calls.scalar(1), calls.scalar(2)};
   const List sources{calls.scalar(7, DType::Float32), calls.scalar(8, DType::Float32)};
   calls.add("_foreach_copy_", {params, sources, false}, {});
@@ -81,7 +81,7 @@ TEST(ForeachRows, CopyAndZero) {
 }
 
 TEST(ForeachRows, ListsOfUnlikeLengthsAreDeclined) {
-  Calls calls;
+  CallRunner calls;
   const List params{calls.scalar(1), calls.scalar(2)};
   calls.add("_foreach_mul_.List", {params, List{params[0]}}, {});
   ASSERT_EQ(calls.declined().size(), 1U);
@@ -90,7 +90,7 @@ TEST(ForeachRows, ListsOfUnlikeLengthsAreDeclined) {
 
 // The row of a list is the row of its tensors: it must be there.
 TEST(ForeachRows, EachPointwiseOpHasARow) {
-  Calls calls;
+  CallRunner calls;
   size_t count = 0;
   for (const std::string_view name : OpTable::instance().names()) {
     const std::string_view prefix = "aten::_foreach_";

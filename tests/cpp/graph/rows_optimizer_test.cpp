@@ -9,7 +9,7 @@
 namespace trireme::graph {
 namespace {
 
-using testing::Calls;
+using testing::CallRunner;
 using testing::real;
 
 using List = std::vector<Tensor>;
@@ -56,7 +56,7 @@ Adam expected(const AdamOptions& options) {
 }
 
 void check(const AdamOptions& options, bool tensor_lr) {
-  Calls calls;
+  CallRunner calls;
   const Adam before;
   const Tensor param = calls.scalar(before.param);
   const Tensor grad = calls.scalar(before.grad);
@@ -102,7 +102,7 @@ TEST(OptimizerRows, AdamW) {
 }
 
 TEST(OptimizerRows, HalfPrecisionParametersAreComputedInFloat) {
-  Calls calls;
+  CallRunner calls;
   const auto list = [&] { return List{calls.tensor({8}, DType::BFloat16)}; };
   calls.add(
       "_fused_adam_",
@@ -124,7 +124,7 @@ struct Sgd {
 };
 
 Sgd sgd(const Number& momentum, bool nesterov, bool first, bool with_buffer) {
-  Calls calls;
+  CallRunner calls;
   const Sgd before;
   const Tensor param = calls.scalar(before.param);
   const Tensor buffer = calls.scalar(before.buffer);
@@ -158,7 +158,7 @@ TEST(OptimizerRows, SgdMomentumThatVariesMayBecomeNone) {
 }
 
 TEST(OptimizerRows, Adagrad) {
-  Calls calls;
+  CallRunner calls;
   const Tensor param = calls.scalar(2);
   const Tensor sum = calls.scalar(0.75);
   calls.add("_fused_adagrad_",
@@ -170,7 +170,7 @@ TEST(OptimizerRows, Adagrad) {
 }
 
 TEST(OptimizerRows, StateOfAnotherTypeIsDeclined) {
-  Calls calls;
+  CallRunner calls;
   calls.add("_fused_adagrad_",
             {List{calls.scalar(2, DType::Float32)}, List{calls.scalar(0.5)}, List{calls.scalar(1)},
              List{calls.scalar(5)}, real(kLr), real(0), real(0), real(kEps), false, None{}, None{}},
@@ -179,7 +179,7 @@ TEST(OptimizerRows, StateOfAnotherTypeIsDeclined) {
 }
 
 TEST(OptimizerRows, UnscaleLooksForInfinitiesAndScales) {
-  Calls calls;
+  CallRunner calls;
   const List grads{calls.tensor({4}), calls.tensor({5}, DType::Float16)};
   const Tensor found = calls.tensor({1});
   calls.add("_amp_foreach_non_finite_check_and_unscale_", {grads, found, calls.tensor({})}, {});
@@ -192,7 +192,7 @@ TEST(OptimizerRows, UnscaleLooksForInfinitiesAndScales) {
 }
 
 double scale_after(double tracker, double found, double* tracker_after) {
-  Calls calls;
+  CallRunner calls;
   const Tensor scale = calls.scalar(8, DType::Float32);
   const Tensor growth = calls.scalar(tracker, DType::Int32);
   calls.add("_amp_update_scale_",

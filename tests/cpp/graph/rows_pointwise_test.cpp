@@ -10,7 +10,7 @@
 namespace trireme::graph {
 namespace {
 
-using testing::Calls;
+using testing::CallRunner;
 using testing::integer;
 using testing::one;
 using testing::real;
@@ -21,7 +21,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 const double kNan = std::numeric_limits<double>::quiet_NaN();
 
 TEST(PointwiseRows, AddIsOneMapThatBroadcasts) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.tensor({4, 8});
   const Tensor b = calls.tensor({8});
   calls.add("add.Tensor", {a, b, one()}, {calls.fresh({4, 8})});
@@ -32,14 +32,14 @@ TEST(PointwiseRows, AddIsOneMapThatBroadcasts) {
 }
 
 TEST(PointwiseRows, HalfPrecisionIsComputedInFloatAndRoundedOnce) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.tensor({4}, DType::BFloat16);
   calls.add("add.Tensor", {a, a, real(0.5)}, {calls.fresh({4}, DType::BFloat16)});
   EXPECT_EQ(text(calls.graph().nodes[0]), "bf16(add(f32(load0), mul(f32(bf16(0.5)), f32(load0))))");
 }
 
 TEST(PointwiseRows, AnAlphaThatVariesIsAnInputAndGuardsNothing) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.scalar(1);
   const Tensor b = calls.scalar(2);
   const Tensor sum = calls.fresh_scalar();
@@ -50,7 +50,7 @@ TEST(PointwiseRows, AnAlphaThatVariesIsAnInputAndGuardsNothing) {
 }
 
 TEST(PointwiseRows, InPlaceComputesInTheCommonType) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.tensor({4}, DType::Float16);
   const Tensor b = calls.tensor({4}, DType::Float32);
   calls.add("mul_.Tensor", {a, b}, {a});
@@ -60,7 +60,7 @@ TEST(PointwiseRows, InPlaceComputesInTheCommonType) {
 }
 
 TEST(PointwiseRows, AddOfBoolsIsOr) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.scalar(1, DType::Bool);
   const Tensor sum = calls.fresh_scalar(DType::Bool);
   calls.add("add.Tensor", {a, a, one()}, {sum});
@@ -68,7 +68,7 @@ TEST(PointwiseRows, AddOfBoolsIsOr) {
 }
 
 TEST(PointwiseRows, SubtractionOfBoolsIsDeclined) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.scalar(1, DType::Bool);
   calls.add("sub.Tensor", {a, a, one()}, {calls.fresh_scalar(DType::Bool)});
   EXPECT_EQ(calls.declined().size(), 1U);
@@ -100,7 +100,7 @@ TEST(PointwiseRows, Values) {
 }
 
 TEST(PointwiseRows, SmallPowersAreProductsOnlyWhileTheExponentHolds) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.tensor({4});
   calls.add("pow.Tensor_Scalar", {a, integer(2)}, {calls.fresh({4})});
   calls.add("pow.Tensor_Scalar", {a, calls.varying(2)}, {calls.fresh({4})});
@@ -109,14 +109,14 @@ TEST(PointwiseRows, SmallPowersAreProductsOnlyWhileTheExponentHolds) {
 }
 
 TEST(UnaryRows, IntegersBecomeTheDefaultDtype) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.tensor({4}, DType::Int32);
   calls.add("sqrt", {a}, {calls.fresh({4})});
   EXPECT_EQ(text(calls.graph().nodes[0]), "sqrt(f32(load0))");
 }
 
 TEST(UnaryRows, RoundingOfIntegersIsACopy) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.tensor({4}, DType::Int32);
   calls.add("floor", {a}, {calls.fresh({4}, DType::Int32)});
   EXPECT_EQ(text(calls.graph().nodes[0]), "load0");
@@ -139,14 +139,14 @@ TEST(UnaryRows, Values) {
 }
 
 TEST(CompareRows, ANumberIsRoundedToTheTensorsTypeFirst) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.tensor({4}, DType::BFloat16);
   calls.add("lt.Scalar", {a, real(0.1)}, {calls.fresh({4}, DType::Bool)});
   EXPECT_EQ(text(calls.graph().nodes[0]), "lt(f32(load0), f32(bf16(0.1)))");
 }
 
 TEST(CompareRows, IntegerNumbersWrapInNarrowTypes) {
-  Calls calls;
+  CallRunner calls;
   const Tensor a = calls.tensor({4}, DType::Int8);
   calls.add("bitwise_and.Scalar", {a, integer(255)}, {calls.fresh({4}, DType::Int8)});
   EXPECT_EQ(text(calls.graph().nodes[0]), "and(load0, -1)");

@@ -171,14 +171,14 @@ Number real(double value) {
   return number;
 }
 
-StorageId Calls::add_storage(GraphBuilder::Origin origin, const Extents& sizes, DType dtype) {
+StorageId CallRunner::add_storage(GraphBuilder::Origin origin, const Extents& sizes, DType dtype) {
   const StorageId storage =
       builder_.add_storage(origin, product(sizes) * static_cast<int64_t>(size_of(dtype)));
   storages_.push_back(storage);
   return storage;
 }
 
-Tensor Calls::tensor(const Extents& sizes, DType dtype) {
+Tensor CallRunner::tensor(const Extents& sizes, DType dtype) {
   Tensor tensor;
   tensor.storage = add_storage(GraphBuilder::Origin::Outside, sizes, dtype);
   tensor.dtype = dtype;
@@ -188,19 +188,19 @@ Tensor Calls::tensor(const Extents& sizes, DType dtype) {
   return tensor;
 }
 
-Tensor Calls::scalar(double value, DType dtype) {
+Tensor CallRunner::scalar(double value, DType dtype) {
   const Tensor made = tensor({}, dtype);
   before_[made.storage] = value;
   return made;
 }
 
-Tensor Calls::fresh(const Extents& sizes, DType dtype) {
+Tensor CallRunner::fresh(const Extents& sizes, DType dtype) {
   Tensor made = tensor(sizes, dtype);
   made.storage = add_storage(GraphBuilder::Origin::Inside, sizes, dtype);
   return made;
 }
 
-Number Calls::varying(double value) {
+Number CallRunner::varying(double value) {
   Number number = real(value);
   number.input = builder_.add_number(DType::Float64);
   number.varies = true;
@@ -208,7 +208,8 @@ Number Calls::varying(double value) {
   return number;
 }
 
-void Calls::add(const std::string& name, std::vector<Argument> args, std::vector<Tensor> outputs) {
+void CallRunner::add(const std::string& name, std::vector<Argument> args,
+                     std::vector<Tensor> outputs) {
   OpCall call;
   call.name = "aten::" + name;
   call.args = std::move(args);
@@ -216,13 +217,13 @@ void Calls::add(const std::string& name, std::vector<Argument> args, std::vector
   builder_.add(call);
 }
 
-const Graph& Calls::graph() {
+const Graph& CallRunner::graph() {
   if (!finished_) graph_ = builder_.finish(storages_);
   finished_ = true;
   return graph_;
 }
 
-void Calls::evaluate() {
+void CallRunner::evaluate() {
   const Graph& made = graph();
   std::vector<double> values(made.values.size());
   for (size_t i = 0; i < made.inputs.size(); ++i) {
@@ -241,7 +242,7 @@ void Calls::evaluate() {
   }
 }
 
-double Calls::value(const Tensor& tensor) {
+double CallRunner::value(const Tensor& tensor) {
   if (after_.empty()) evaluate();
   const auto written = after_.find(tensor.storage);
   return written == after_.end() ? before_.at(tensor.storage) : written->second;
@@ -249,7 +250,7 @@ double Calls::value(const Tensor& tensor) {
 
 double result(const std::string& name, std::vector<double> tensors, std::vector<Argument> others,
               DType dtype) {
-  Calls calls;
+  CallRunner calls;
   std::vector<Argument> args;
   for (const double value : tensors) args.emplace_back(calls.scalar(value));
   args.insert(args.end(), others.begin(), others.end());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls by hand, the graph that they become and, for graphs of maps over single elements, what it
-// computes.
+// CallRunner by hand, the graph that they become and, for graphs of maps over single elements, what
+// it computes.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ Number real(double value);
 // A default argument alpha=1, value=1, ...
 inline Number one() { return integer(1); }
 
-class Calls {
+class CallRunner {
  public:
   // A contiguous tensor in a storage of its own that holds something before the first call.
   Tensor tensor(const Extents& sizes, DType dtype = DType::Float32);
