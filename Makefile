@@ -83,6 +83,10 @@ format: setup  ## let clang-format and ruff rewrite the sources
 bench: build  ## the benchmarks, as ratios to eager CPU
 	@$(PYTHON_BIN) -m benchmarks $(BENCH_ARGS)
 
+.PHONY: bench-compile
+bench-compile: build  ## eager, the compiler and torch.compile over all programs
+	@$(PYTHON_BIN) -m benchmarks.compiled $(BENCH_ARGS)
+
 .PHONY: clean
 clean:  ## remove what was built (.venv stays)
 	rm -rf build python/trireme/_C*.so

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# trireme_add_room(<room> [TORCH] [USES <earlier room>...] [LIBRARIES <library>...])
+# trireme_add_room(<room> [TORCH] [USES <earlier room>...] [LIBRARIES <library>...] [EXCLUDE <regex>])
 #
 # A room is one object library, trireme_<room>, of all *.cpp under its folder. Object libraries, because
 # a linker drops members of an archive that nothing names, and with them the operator registrations.
 # Whoever links rooms names each of them: only direct links bring the objects along.
+# EXCLUDE: sources that belong to another target.
 # A room without sources yet is an empty interface library.
 
 if(TRIREME_PCH)
@@ -21,9 +22,12 @@ function(trireme_use_pch target)
 endfunction()
 
 function(trireme_add_room room)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "USES;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "EXCLUDE" "USES;LIBRARIES")
   set(target trireme_${room})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  if(arg_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${arg_EXCLUDE}")
+  endif()
   if(sources)
     add_library(${target} OBJECT ${sources})
     set(scope PUBLIC)

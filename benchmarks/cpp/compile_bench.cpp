@@ -28,7 +28,7 @@ double seconds() {
 }  // namespace
 
 int main(int count, char** arguments) {
-  const auto compiler = trireme::compile::make_cpu_compiler();
+  const auto compiler = trireme::compile::make_cpu_compiler(TRIREME_KERNELS);
   for (int i = 1; i < count; ++i) {
     std::ifstream file(arguments[i]);
     std::stringstream text;

@@ -11,6 +11,7 @@
 #include "trireme/compile/cluster/form.h"
 #include "trireme/compile/cluster/lower.h"
 #include "trireme/compile/cluster/merge.h"
+#include "trireme/compile/llvm/link.h"
 #include "trireme/compile/llvm/module.h"
 #include "trireme/graph/text/parse.h"
 
@@ -185,7 +186,7 @@ void run(const Case& one, bool prints) {
       object = compile::compile_object(std::span(&kernel.kernel, 1));
       spent = std::min(spent, now() - start);
     }
-    const compile::Module module(object);
+    const compile::Module module = compile::load_object(object);
     const compile::KernelFunction function = module.function("k");
     std::vector<std::vector<std::byte>> memory;
     std::vector<std::byte*> buffers;

@@ -10,17 +10,16 @@
 
 #include "trireme/compile/cluster/form.h"
 #include "trireme/compile/cluster/lower.h"
-#include "trireme/compile/cluster/merge.h"
+#include "trireme/compile/cluster/step_kernel.h"
+#include "trireme/compile/code/kernel_process.h"
+#include "trireme/compile/code/messages.h"
 #include "trireme/compile/library/contract.h"
 #include "trireme/compile/library/convolution.h"
 #include "trireme/compile/library/gemm.h"
-#include "trireme/compile/llvm/module.h"
-#include "trireme/compile/passes/eliminate_dead.h"
-#include "trireme/compile/plan/reduce_products.h"
+#include "trireme/compile/passes/pass.h"
 #include "trireme/compile/program/kernel_step.h"
 #include "trireme/compile/program/library_steps.h"
 #include "trireme/compile/program/program.h"
-#include "trireme/graph/check/verify.h"
 
 namespace trireme::compile {
 namespace {
@@ -48,9 +47,15 @@ std::string refuse_library(const Node& node) {
   return make_convolution(problem_of(node, {}), ConvolutionFormats::Preferred).reason;
 }
 
+struct ScheduledKernel {
+  uint32_t number;  // of the step
+  KernelStep* step;
+};
+
 class CpuCompiler final : public Compiler {
  public:
-  CpuCompiler() : chooser_(libraries(), {.measure = false}) {}
+  explicit CpuCompiler(std::string kernels)
+      : chooser_(libraries(), {.measure = false}), process_(std::move(kernels)) {}
 
   std::string refusal(const Graph& graph, const Node& node) const override {
     if (node.as<graph::Opaque>() != nullptr) return {};
@@ -60,24 +65,22 @@ class CpuCompiler final : public Compiler {
     return kernel_refusal(graph, node);
   }
 
+  std::vector<std::string> switches() const override {
+    const auto names = compile::switches();
+    return {names.begin(), names.end()};
+  }
+
   std::unique_ptr<CompiledGraph> compile(Graph graph,
                                          const CompileOptions& options) const override {
-    const auto pass = [&](const char* name, bool (*change)(Graph&)) {
-      change(graph);
-      if (!options.verify) return;
-      const auto problems = graph::verify(graph);
-      if (problems.empty()) return;
-      throw CompileError(std::string("the pass ") + name + " broke the graph: " + problems.front());
-    };
-    pass("reduce_products", reduce_products);
-    pass("eliminate_dead", eliminate_dead);
+    optimise(graph, {options.off, options.verify});
     auto kept = std::make_unique<const Graph>(std::move(graph));
     std::vector<std::unique_ptr<Step>> steps;
-    std::vector<KernelStep*> kernels;
-    const std::vector<ScheduledStep> schedule = form_clusters(*kept);
+    std::vector<ScheduledKernel> kernels;
+    const bool fuses = !is_off(options.off, kFuse);
+    const std::vector<ScheduledStep> schedule = form_clusters(*kept, fuses);
     const std::vector<bool> leaves = values_that_leave(*kept, schedule);
-    for (const ScheduledStep& step : schedule) {
-      const Node& node = kept->nodes[step.clusters[0].nodes[0]];
+    for (uint32_t number = 0; number < schedule.size(); ++number) {
+      const Node& node = kept->nodes[schedule[number].clusters[0].nodes[0]];
       if (node.as<graph::Opaque>() != nullptr) {
         steps.push_back(make_opaque_step(*kept, node));
       } else if (node.as<graph::Contract>() != nullptr) {
@@ -85,12 +88,13 @@ class CpuCompiler final : public Compiler {
       } else if (node.as<graph::Convolve>() != nullptr) {
         steps.push_back(make_convolve_step(node));
       } else {
-        auto made = make_kernel_step(*kept, step, leaves);
-        kernels.push_back(made.get());
+        auto made =
+            std::make_unique<KernelStep>(step_kernel(*kept, schedule[number], leaves), node.call);
+        kernels.push_back({number, made.get()});
         steps.push_back(std::move(made));
       }
     }
-    load(kernels);
+    load(*kept, fuses, kernels);
     const bool fixed = kept->symbols == 0;
     auto program = std::make_unique<StepProgram>(std::move(kept), std::move(steps), options.dying,
                                                  options.measure);
@@ -106,63 +110,34 @@ class CpuCompiler final : public Compiler {
     return all;
   }
 
-  // By value: whether another step than the one that makes it needs it, or the graph's user.
-  static std::vector<bool> values_that_leave(const Graph& graph,
-                                             std::span<const ScheduledStep> schedule) {
-    std::vector<uint32_t> step_of(graph.nodes.size());
-    for (uint32_t step = 0; step < schedule.size(); ++step) {
-      for (const Cluster& cluster : schedule[step].clusters) {
-        for (const uint32_t node : cluster.nodes) step_of[node] = step;
-      }
-    }
-    const graph::Uses uses(graph);
-    std::vector<bool> leaves = uses.leaves;
-    for (graph::ValueId value = 0; value < graph.values.size(); ++value) {
-      if (uses.maker[value] == graph::Uses::kNoNode) continue;
-      for (const auto& use : uses.uses[value]) {
-        if (step_of[use.node] != step_of[uses.maker[value]]) leaves[value] = true;
-      }
-    }
-    return leaves;
-  }
-
-  static std::unique_ptr<KernelStep> make_kernel_step(const Graph& graph, const ScheduledStep& step,
-                                                      const std::vector<bool>& leaves) {
-    std::vector<ClusterKernel> kernels;
-    for (const Cluster& cluster : step.clusters) {
-      kernels.push_back(lower_cluster(graph, cluster, leaves));
-    }
-    return std::make_unique<KernelStep>(merge_kernels(std::move(kernels)),
-                                        graph.nodes[step.clusters[0].nodes[0]].call);
-  }
-
   // Gives the steps their machine code. Equal kernels are compiled once: the layers of a model are
   // alike, and so are segments.
-  void load(std::span<KernelStep* const> steps) const {
+  void load(const Graph& graph, bool fuses, std::span<const ScheduledKernel> kernels) const {
     std::vector<std::string> texts;
-    for (const KernelStep* step : steps) texts.push_back(print(step->kernel()));
+    for (const ScheduledKernel& one : kernels) texts.push_back(print(one.step->kernel()));
     const std::lock_guard lock(mutex_);
     if (loaded_.size() > kKernels) loaded_.clear();
-    std::vector<Kernel> kernels;
-    std::vector<const std::string*> fresh;
-    for (size_t i = 0; i < steps.size(); ++i) {
-      if (!loaded_.try_emplace(texts[i]).second) continue;
-      kernels.push_back(steps[i]->kernel());
-      kernels.back().name = "k" + std::to_string(kernels.size());
-      fresh.push_back(&texts[i]);
+    std::vector<uint32_t> fresh;  // of `kernels`
+    for (uint32_t i = 0; i < kernels.size(); ++i) {
+      if (loaded_.try_emplace(texts[i]).second) fresh.push_back(i);
     }
     try {
-      if (!kernels.empty()) {
-        const auto module = std::make_shared<const Module>(compile_object(kernels));
-        for (size_t i = 0; i < kernels.size(); ++i) loaded_[*fresh[i]] = {module, kernels[i].name};
+      if (!fresh.empty()) {
+        std::vector<uint32_t> steps;
+        steps.reserve(fresh.size());
+        for (const uint32_t i : fresh) steps.push_back(kernels[i].number);
+        const auto module = std::make_shared<const Module>(process_.compile(graph, fuses, steps));
+        for (const uint32_t i : fresh) {
+          loaded_[texts[i]] = {module, module->function(name_of_step(kernels[i].number))};
+        }
       }
     } catch (...) {
-      for (const std::string* text : fresh) loaded_.erase(*text);
+      for (const uint32_t i : fresh) loaded_.erase(texts[i]);
       throw;
     }
-    for (size_t i = 0; i < steps.size(); ++i) {
+    for (size_t i = 0; i < kernels.size(); ++i) {
       const LoadedKernel& kernel = loaded_.at(texts[i]);
-      steps[i]->load(kernel.module, kernel.name);
+      kernels[i].step->load(kernel.module, kernel.function);
     }
   }
 
@@ -170,16 +145,19 @@ class CpuCompiler final : public Compiler {
   static constexpr size_t kKernels = 16384;
   struct LoadedKernel {
     std::shared_ptr<const Module> module;
-    std::string name;
+    KernelFunction function = nullptr;
   };
 
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, LoadedKernel> loaded_;  // by text
   mutable GemmChooser chooser_;
+  mutable KernelProcess process_;
 };
 
 }  // namespace
 
-std::unique_ptr<Compiler> make_cpu_compiler() { return std::make_unique<CpuCompiler>(); }
+std::unique_ptr<Compiler> make_cpu_compiler(const std::string& kernels) {
+  return std::make_unique<CpuCompiler>(kernels);
+}
 
 }  // namespace trireme::compile

@@ -70,9 +70,10 @@ class CompiledGraph {
 };
 
 struct CompileOptions {
-  std::vector<bool> dying;  // by input: what it holds is not needed after the graph
-  bool verify = false;      // check the graph after each pass; CompileError names the pass
-  bool measure = false;     // the time of each step, for describe()
+  std::vector<bool> dying;       // by input: what it holds is not needed after the graph
+  bool verify = false;           // check the graph after each pass; CompileError names the pass
+  std::vector<std::string> off;  // passes to leave out, of Compiler::switches()
+  bool measure = false;          // the time of each step, for describe()
 };
 
 class Compiler {
@@ -85,16 +86,19 @@ class Compiler {
   // Whether it can compile the node; empty: yes, else why not. What it cannot compile has to be
   // an opaque node. Any thread.
   virtual std::string refusal(const graph::Graph& graph, const graph::Node& node) const = 0;
+  // What CompileOptions::off may name.
+  virtual std::vector<std::string> switches() const = 0;
   // Throws CompileError, std::invalid_argument. Any thread.
   virtual std::unique_ptr<CompiledGraph> compile(graph::Graph graph,
                                                  const CompileOptions& options) const = 0;
 };
 
-// Compiles for this machine's CPU.
-std::unique_ptr<Compiler> make_cpu_compiler();
+// Compiles for this machine's CPU. `kernels`: the path of the program trireme-kernels, which is run
+// for it.
+std::unique_ptr<Compiler> make_cpu_compiler(const std::string& kernels);
 
 // The name of the function in the compiler's library that makes a compiler; the caller owns it.
 inline constexpr const char* kMakeCompiler = "trireme_make_compiler";
-using MakeCompiler = Compiler* (*)();
+using MakeCompiler = Compiler* (*)(const char* kernels);
 
 }  // namespace trireme::compile

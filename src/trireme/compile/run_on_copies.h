@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -62,16 +63,18 @@ class BufferSurroundings final : public Surroundings {
 };
 
 // The values of the graph's outputs, in order; an output that a failed node leaves out is empty.
-// `opaque` may be null where there is no opaque node. `dying`: by input. Throws what the compiler
-// throws, and the first node's error.
+// `opaque` may be null where there is no opaque node. `dying`: by input; `off`: passes to leave
+// out. Throws what the compiler throws, and the first node's error.
 inline std::vector<graph::Buffer> run_on_copies(const Compiler& compiler, graph::Graph graph,
                                                 const graph::Inputs& inputs,
                                                 graph::OpaqueRunner* opaque,
-                                                std::vector<bool> dying = {}) {
+                                                std::vector<bool> dying = {},
+                                                std::vector<std::string> off = {}) {
   BufferSurroundings surroundings(graph, inputs, opaque);
   CompileOptions options;
   options.dying = std::move(dying);
   options.verify = true;
+  options.off = std::move(off);
   const auto compiled = compiler.compile(std::move(graph), options);
   const auto failures =
       compiled->run(surroundings, {inputs.numbers, inputs.symbols, inputs.randoms});

@@ -66,16 +66,22 @@ std::map<std::string, Verified> verification() {
 
 std::map<std::string, uint64_t> segments() {
   const run::SegmentCounters counters = run::segment_counters();
-  std::map<std::string, uint64_t> result = {{"segments", counters.segments},
-                                            {"followed", counters.followed},
-                                            {"diverged", counters.diverged},
-                                            {"calls_followed", counters.calls_followed},
-                                            {"programs_pending", counters.programs_pending},
-                                            {"cuts_interval", counters.cuts[0]},
-                                            {"cuts_demand", counters.cuts[1]},
-                                            {"cuts_step", counters.cuts[2]},
-                                            {"cuts_foreign", counters.cuts[3]},
-                                            {"cuts_full", counters.cuts[4]}};
+  std::map<std::string, uint64_t> result = {
+      {"segments", counters.segments},
+      {"followed", counters.followed},
+      {"diverged", counters.diverged},
+      {"calls_followed", counters.calls_followed},
+      {"followed_symbolically", counters.followed_symbolically},
+      {"longest_followed", counters.longest_followed},
+      {"joined_asked", counters.joined_asked},
+      {"programs_asked", counters.programs_asked},
+      {"symbolic_asked", counters.symbolic_asked},
+      {"programs_pending", counters.programs_pending},
+      {"cuts_interval", counters.cuts[0]},
+      {"cuts_demand", counters.cuts[1]},
+      {"cuts_step", counters.cuts[2]},
+      {"cuts_foreign", counters.cuts[3]},
+      {"cuts_full", counters.cuts[4]}};
   for (const auto& [why, times] : counters.left_for) result["left: " + why] = times;
   return result;
 }

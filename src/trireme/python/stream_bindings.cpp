@@ -3,22 +3,28 @@
 #include <pybind11/stl.h>
 #include <torch/extension.h>
 
+#include <optional>
+
 #include "trireme/python/bindings.h"
 #include "trireme/record/recorder.h"
 #include "trireme/record/stream/recording.h"
 #include "trireme/record/transcript.h"
 #include "trireme/run/replay.h"
+#include "trireme/run/segment/compiler_library.h"
+#include "trireme/run/verify/verifier.h"
 
 namespace trireme::python {
 namespace {
 
 namespace py = pybind11;
 
-py::dict replay(const std::string& path, bool partial) {
+py::dict replay(const std::string& path, bool partial, bool verify) {
   run::ReplayResult result;
   {
     const py::gil_scoped_release unlocked;
-    result = run::replay(path, {.partial = partial});
+    std::optional<run::Verifier> verifier;
+    if (verify) verifier.emplace(&run::load_compiler());
+    result = run::replay(path, {.partial = partial, .verifier = verify ? &*verifier : nullptr});
   }
   py::list differences;
   for (const run::Mismatch& item : result.mismatches) {
@@ -69,7 +75,7 @@ void add_stream_bindings(py::module& m) {
         py::call_guard<py::gil_scoped_release>(), "Records the stream from here on to a file.");
   m.def("stop_recording", &record::stop_recording, py::call_guard<py::gil_scoped_release>());
   m.def("recording", &record::recording);
-  m.def("replay", &replay, py::arg("path"), py::arg("partial") = false,
+  m.def("replay", &replay, py::arg("path"), py::arg("partial") = false, py::arg("verify") = false,
         "Runs a recording again and compares every value that its program read.");
   m.def("explain", &record::explain);
   m.def("enable_explain", &record::enable_explain, py::arg("enable") = true);

@@ -66,6 +66,8 @@ class PinCount {
   std::atomic<uint32_t> count_{0};
 };
 
+struct FormShape;  // form_shape.h
+
 struct CallForm {
   const OpInfo* op = nullptr;
   std::vector<uint64_t> words;  // the signature
@@ -84,8 +86,9 @@ struct CallForm {
   std::vector<size_t> fresh_nbytes;
   std::vector<ArgUpdate> updates;
 
-  uint64_t hits = 0;      // guarded by the recorder's lock
-  mutable PinCount pins;  // it is not freed while any is left
+  uint64_t hits = 0;                               // guarded by the recorder's lock
+  mutable PinCount pins;                           // it is not freed while any is left
+  mutable std::shared_ptr<const FormShape> shape;  // once asked for; the executor's
 };
 
 // The type of a list argument's items.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -78,6 +79,7 @@ class LineObserver : public Observer {
 class LogFile final : public LineObserver {
  public:
   explicit LogFile(int file) : file_(file), process_(::getpid()) {}
+  void note(const std::string& text) { line(text); }
 
  private:
   // One write a line: what is in the log has been recorded, should the program crash; lines of
@@ -94,6 +96,7 @@ class LogFile final : public LineObserver {
 
 class KeptLines final : public LineObserver {
  public:
+  void note(const std::string& text) { line(text); }
   std::string text() {
     const std::lock_guard lock(mutex_);
     std::string all;
@@ -115,6 +118,8 @@ class KeptLines final : public LineObserver {
 struct Explain {
   std::mutex mutex;
   std::unique_ptr<KeptLines> lines;
+  std::atomic<LogFile*> log{nullptr};  // never freed: calls are recorded while the process exits
+  std::atomic<bool> wanted{false};     // one of them is there
 };
 
 Explain& explain_state() {
@@ -172,15 +177,16 @@ class FileLines final : public stream::StreamHandler {
 
 void log_from_environment() {
   const auto path = base::env_string("TRIREME_LOG");
-  static LogFile* log = nullptr;  // never freed: calls are recorded while the process exits
-  if (!path || log != nullptr) return;
+  Explain& state = explain_state();
+  if (!path || state.log != nullptr) return;
   int file = STDERR_FILENO;
   if (*path != "stderr" && *path != "-") {
     file = ::open(path->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (file < 0) throw Error("TRIREME_LOG: cannot write " + *path + ": " + std::strerror(errno));
   }
-  log = new LogFile(file);
-  recorder().add_observer(log);
+  state.log = new LogFile(file);
+  state.wanted = true;
+  recorder().add_observer(state.log);
 }
 
 void enable_explain(bool enable) {
@@ -194,6 +200,16 @@ void enable_explain(bool enable) {
     recorder().remove_observer(state.lines.get());
     state.lines.reset();
   }
+  state.wanted = state.lines != nullptr || state.log != nullptr;
+}
+
+bool lines_wanted() { return explain_state().wanted.load(std::memory_order_relaxed); }
+
+void note_line(const std::string& text) {
+  Explain& state = explain_state();
+  if (LogFile* log = state.log) log->note(text);
+  const std::lock_guard lock(state.mutex);
+  if (state.lines) state.lines->note(text);
 }
 
 void explain_from_environment() {

@@ -47,6 +47,10 @@ void enable_explain(bool enable);
 void explain_from_environment();
 // The lines kept, or one that says how to keep some.
 std::string explain();
+// Adds a line about what was done with the calls, to both; cheap to ask first whether any is
+// wanted. Any thread.
+bool lines_wanted();
+void note_line(const std::string& text);
 // A recording as lines. Throws trireme::Error when the file cannot be read.
 void explain_file(const std::string& path, const std::function<void(std::string_view)>& print);
 

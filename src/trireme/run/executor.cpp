@@ -8,11 +8,15 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <charconv>
 #include <chrono>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -56,10 +60,46 @@ class CallWarnings final : public c10::WarningHandler {
   std::vector<c10::Warning> raised_;
 };
 
-// What verify mode holds against the reference executor: compiled code where the program asks for
-// it, else the interpreter.
+enum class Compiling : uint8_t { Off, Interpreted, On };
+
+// TRIREME_COMPILE: 1, 0, or `interpret`; unset: 1 where the compiler is installed, and the program
+// does not stop at each call.
+Compiling compiling() {
+  const auto text = base::env_string("TRIREME_COMPILE");
+  if (!text) {
+    const bool on = compiler_installed() && !base::env_flag("TRIREME_SYNC");
+    return on ? Compiling::On : Compiling::Off;
+  }
+  if (*text == "interpret") return Compiling::Interpreted;
+  return base::env_flag("TRIREME_COMPILE") ? Compiling::On : Compiling::Off;
+}
+
+// Calls of a segment at most, 0: as many as come before the program waits; and whether that grows.
+struct Interval {
+  size_t calls = 64;
+  bool grows = true;
+};
+
+// TRIREME_INTERVAL: N, or N+, which grows.
+Interval interval() {
+  const auto text = base::env_string("TRIREME_INTERVAL");
+  if (!text) return {};
+  const bool grows = text->ends_with('+');
+  const std::string digits = text->substr(0, text->size() - (grows ? 1 : 0));
+  Interval interval{0, grows};
+  const char* end = digits.data() + digits.size();
+  const auto read = std::from_chars(digits.data(), end, interval.calls);
+  if (read.ec != std::errc() || read.ptr != end) {
+    throw std::invalid_argument("TRIREME_INTERVAL=" + *text +
+                                ": expected a number of calls, N or N+");
+  }
+  if (interval.calls == 0) interval.calls = std::numeric_limits<size_t>::max();
+  return interval;
+}
+
+// What verify mode holds against the reference executor: compiled code, or the interpreter.
 const compile::Compiler* compiler_to_verify() {
-  return base::env_string("TRIREME_COMPILE") == "1" ? &load_compiler() : nullptr;
+  return compiling() == Compiling::On ? &load_compiler() : nullptr;
 }
 
 class Executor {
@@ -139,12 +179,11 @@ class Executor {
     const c10::WarningUtils::WarningHandlerGuard handler(&warnings);
     if (verifier_) {
       run_verified(warnings);
-    } else if (const auto compile = base::env_string("TRIREME_COMPILE"); compile == "interpret") {
-      run_followed(warnings, make_interpreted_program);
-    } else if (compile == "1") {
-      run_followed(warnings, make_compiled_program);
-    } else {
+    } else if (compiling_ == Compiling::Off) {
       run_each(warnings);
+    } else {
+      run_followed(warnings,
+                   compiling_ == Compiling::On ? make_compiled_program : make_interpreted_program);
     }
   }
 
@@ -162,8 +201,7 @@ class Executor {
     ReferenceExecutor executor;
     record::recorder().queue_releases(true);
     ProgramMaker maker(make);
-    SegmentRunner runner(record::recorder().queue(), maker,
-                         static_cast<size_t>(base::env_int("TRIREME_INTERVAL", 64)),
+    SegmentRunner runner(record::recorder().queue(), maker, interval_.calls, interval_.grows,
                          [&](record::Call& call) { run(call, executor, warnings); });
     use_maker(&maker);
     uint64_t told = 0;
@@ -192,7 +230,7 @@ class Executor {
   void run_verified(CallWarnings& warnings) {
     ReferenceExecutor executor;
     record::CallQueue& queue = record::recorder().queue();
-    HeldCalls held(queue, static_cast<size_t>(base::env_int("TRIREME_INTERVAL", 1)));
+    HeldCalls held(queue, base::env_string("TRIREME_INTERVAL") ? interval_.calls : 1);
     while (held.gather()) {
       const bool verifies = !held.log().calls().empty() && !abandon_.load();
       if (verifies) verifier_->before(held.log(), held.storages());
@@ -214,8 +252,16 @@ class Executor {
   }
 
   void verify(HeldCalls& held) {
-    const std::string difference = verifier_->after(held.log(), held.storages());
+    std::string difference = verifier_->after(held.log(), held.storages());
     if (difference.empty()) return;
+    std::vector<const record::Call*> calls;
+    for (size_t i = 0; i < held.size(); ++i) calls.push_back(&held.item(i));
+    try {
+      const std::string file = verifier_->dump(held.log(), held.storages(), calls);
+      if (!file.empty()) difference += "; `trireme replay --verify " + file + "` shows it again";
+    } catch (const std::exception& error) {
+      difference += std::string("; no recording of it: ") + error.what();
+    }
     const LoggedCall& last = held.log().calls().back();
     record::recorder().note_error(record::make_call_error(
         Error("TRIREME_VERIFY: the compiler's graph gives other values: " + difference),
@@ -223,6 +269,8 @@ class Executor {
   }
 
   std::mutex mutex_;
+  const Compiling compiling_ = compiling();
+  const Interval interval_ = interval();
   std::unique_ptr<Verifier> verifier_ =
       base::env_flag("TRIREME_VERIFY") ? std::make_unique<Verifier>(compiler_to_verify()) : nullptr;
   std::unique_ptr<std::thread> thread_;

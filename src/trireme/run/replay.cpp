@@ -10,6 +10,7 @@
 
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <unordered_map>
@@ -20,6 +21,8 @@
 #include "trireme/record/stream/strided.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/reference_executor.h"
+#include "trireme/run/segment/held_calls.h"
+#include "trireme/run/verify/verified_calls.h"
 
 namespace trireme::run {
 namespace {
@@ -107,16 +110,21 @@ bool same_value(const c10::IValue& recorded, const c10::IValue& replayed) {
 
 class Replay final : public record::stream::StreamHandler {
  public:
-  explicit Replay(const std::string& path)
+  Replay(const std::string& path, Verifier* verifier)
       : reader_(path, *this), executor_([this](const std::shared_ptr<const record::CallError>&) {
           ++result_.failed_calls;
-        }) {}
+        }) {
+    if (verifier != nullptr) {
+      held_.emplace(*verifier, [this](Call& call) { executor_.run(call); });
+    }
+  }
 
   ReplayResult run(const ReplayOptions& options, const std::string& path) {
     const HostAllocatorScope memory;
     const at::AutoDispatchBelowADInplaceOrView below;
     while (!stopped_ && reader_.next()) {
     }
+    if (!stopped_) run_held();
     result_.calls = reader_.calls();
     result_.complete = reader_.complete() || stopped_;
     if (!result_.complete && !options.partial) {
@@ -141,6 +149,7 @@ class Replay final : public record::stream::StreamHandler {
 
   void storage(VirtualStorage& storage, PayloadSource* data, const std::string& error) override {
     if (stopped_) return;
+    run_held();
     if (!error.empty()) storage.error = spoiled_by(error);
     if (data == nullptr) return;
     storage.memory = make_memory(data->left());
@@ -160,6 +169,12 @@ class Replay final : public record::stream::StreamHandler {
       }
     }
     for (const VirtualStorage* storage : call.fresh) writers_[storage->id] = writer;
+    if (held_ && !awaited && HeldCalls::holdable(call)) {
+      held_->hold(call);
+      last_held_ = writer;
+      return;
+    }
+    run_held();
     if (!awaited) {
       executor_.run(call);
       return;
@@ -221,9 +236,13 @@ class Replay final : public record::stream::StreamHandler {
     ++result_.failed_calls;
   }
 
-  void released(VirtualStorage& storage) override { writers_.erase(storage.id); }
+  void released(std::unique_ptr<VirtualStorage> storage) override {
+    writers_.erase(storage->id);
+    if (held_) held_->release(std::move(storage));
+  }
 
   void resized(VirtualStorage& storage, size_t nbytes) override {
+    run_held();
     storage.shadow.reset();
     if (stopped_ || !storage.memory || storage.memory.nbytes() == nbytes) return;
     c10::Storage larger = make_memory(nbytes);
@@ -234,6 +253,7 @@ class Replay final : public record::stream::StreamHandler {
 
   void entered(VirtualStorage& storage, const Geometry& geometry, PayloadSource& data) override {
     if (stopped_) return;
+    run_held();
     check_memory(storage, geometry, geometry.offset);
     const uint64_t bytes = data.left();
     load(storage, geometry, data);
@@ -243,6 +263,7 @@ class Replay final : public record::stream::StreamHandler {
   void read(VirtualStorage& storage, const Geometry& geometry, PayloadSource& data,
             record::SiteId site) override {
     if (stopped_) return;
+    run_held();
     ++result_.reads;
     result_.compared_bytes += data.left();
     Mismatch mismatch;
@@ -280,6 +301,16 @@ class Replay final : public record::stream::StreamHandler {
     record::Bindings bindings;
     record::Completion completion;
   };
+
+  void run_held() {
+    if (!held_) return;
+    uint64_t last = 0;
+    const std::string difference = held_->run(last);
+    if (difference.empty()) return;
+    const std::string site = reader_.site(last_held_.site);
+    note({0, last, last_held_.op->name, site, site,
+          "the compiler's graph gives other values: " + difference});
+  }
 
   static c10::Storage make_memory(size_t nbytes) {
     c10::Allocator* allocator = host_allocator();
@@ -379,6 +410,8 @@ class Replay final : public record::stream::StreamHandler {
   ReferenceExecutor executor_;
   std::unordered_map<uint64_t, Writer> writers_;  // by storage
   std::unordered_map<uint64_t, Pending> pending_;
+  std::optional<VerifiedCalls> held_;  // where calls are verified
+  Writer last_held_;
   ReplayResult result_;
   bool stopped_ = false;
 };
@@ -386,7 +419,7 @@ class Replay final : public record::stream::StreamHandler {
 }  // namespace
 
 ReplayResult replay(const std::string& path, const ReplayOptions& options) {
-  return Replay(path).run(options, path);
+  return Replay(path, options.verifier).run(options, path);
 }
 
 }  // namespace trireme::run

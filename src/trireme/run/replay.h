@@ -9,7 +9,8 @@
 namespace trireme::run {
 
 struct Mismatch {
-  uint64_t read = 0;   // number of the value read, from 1; 0: a call went another way
+  uint64_t read = 0;   // number of the value read, from 1; 0: a call went another way, or its graph
+                       // gives other values
   uint64_t call = 0;   // the call that last wrote what was read
   std::string op;      // its op
   std::string issued;  // file:line of the program that issued it
@@ -28,8 +29,11 @@ struct ReplayResult {
   std::string note;                  // why values may differ here: another processor, or ""
 };
 
+class Verifier;
+
 struct ReplayOptions {
-  bool partial = false;  // run what there is of a recording that was cut off
+  bool partial = false;          // run what there is of a recording that was cut off
+  Verifier* verifier = nullptr;  // holds the compiler's graphs of the calls against their kernels
 };
 
 // Throws trireme::Error when the file cannot be read. A call that goes another way than recorded

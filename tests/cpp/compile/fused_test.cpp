@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "trireme/compile/llvm/link.h"
 #include "trireme/compile/llvm/module.h"
 
 namespace trireme::compile::testing {
@@ -76,7 +77,7 @@ Kernel masked_softmax_and_negation() {
 TEST(FusedKernel, SoftmaxBesideAnotherLoop) {
   const Kernel kernel = masked_softmax_and_negation();
   ASSERT_EQ(verify(kernel), std::nullopt) << print(kernel);
-  const Module module(compile_object(std::span(&kernel, 1)));
+  const Module module = load_object(compile_object(std::span(&kernel, 1)));
   const KernelFunction function = module.function("softmax");
   ASSERT_EQ(range_of(kernel).constant(), kRows + 20);
   for (const int64_t step : {1, 4, 26}) {

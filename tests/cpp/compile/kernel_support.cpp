@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "trireme/compile/cluster/lower.h"
+#include "trireme/compile/llvm/link.h"
 #include "trireme/compile/llvm/module.h"
 #include "trireme/graph/interpret/memory.h"
 
@@ -59,7 +60,7 @@ std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const gra
                                             int64_t pieces) {
   const graph::Node& node = graph.nodes.at(0);
   const ClusterKernel lowered = lower_alone(graph);
-  const Module module(compile_object(std::span(&lowered.kernel, 1)));
+  const Module module = load_object(compile_object(std::span(&lowered.kernel, 1)));
   std::vector<std::vector<std::byte>> memory(graph.values.size());
   for (size_t i = 0; i < inputs.buffers.size(); ++i) {
     memory[graph.inputs[i]].assign(inputs.buffers[i].begin(), inputs.buffers[i].end());

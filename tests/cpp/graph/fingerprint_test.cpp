@@ -30,12 +30,12 @@ TEST(SipHash, KnownAnswers) {
   const auto hash = [](size_t length) {
     std::vector<uint8_t> bytes(length);
     std::iota(bytes.begin(), bytes.end(), uint8_t{0});
-    return siphash128(bytes, 0x0706050403020100, 0x0f0e0d0c0b0a0908);
+    return base::siphash128(bytes, 0x0706050403020100, 0x0f0e0d0c0b0a0908);
   };
-  EXPECT_EQ(hash(0), (Hash128{0xe6a825ba047f81a3, 0x930255c71472f66d}));
-  EXPECT_EQ(hash(1), (Hash128{0x44af996bd8c187da, 0x45fc229b11597634}));
-  EXPECT_EQ(hash(8), (Hash128{0x61f55862baa9623b, 0xb49714f364e2830f}));
-  EXPECT_EQ(hash(15), (Hash128{0x11a8b03399e99354, 0xd9c3cf970fec087e}));
+  EXPECT_EQ(hash(0), (base::Hash128{0xe6a825ba047f81a3, 0x930255c71472f66d}));
+  EXPECT_EQ(hash(1), (base::Hash128{0x44af996bd8c187da, 0x45fc229b11597634}));
+  EXPECT_EQ(hash(8), (base::Hash128{0x61f55862baa9623b, 0xb49714f364e2830f}));
+  EXPECT_EQ(hash(15), (base::Hash128{0x11a8b03399e99354, 0xd9c3cf970fec087e}));
 }
 
 // The same in every process, on every machine. It may change only with kVersion in fingerprint.cpp.

@@ -14,6 +14,7 @@
 #include <map>
 #include <random>
 
+#include "stream_support.h"
 #include "trireme/base/errors.h"
 #include "trireme/record/device_tensor.h"
 #include "trireme/record/recorder.h"
@@ -34,36 +35,7 @@ using Bytes = std::vector<uint8_t>;
 
 constexpr size_t kStart = 12;  // magic and version
 
-// The recorder without the device room: ops are recorded by hand.
-class Program {
- public:
-  Program() {
-    auto& hooks = record::recorder().hooks();
-    hooks.draw = [](c10::GeneratorImpl*) { return record::PhiloxState{7, 40}; };
-    hooks.ensure_running = &ensure_executor;
-    hooks.allocator = c10::GetCPUAllocator();
-  }
-
-  at::Tensor enter(const at::Tensor& host) { return record::recorder().adopt_dense(host.clone()); }
-
-  at::Tensor call(const char* name, const char* overload, torch::jit::Stack stack) {
-    const auto handle = c10::Dispatcher::singleton().findSchemaOrThrow(name, overload);
-    record::recorder().record(record::op_info(handle), &stack);
-    return stack.empty() || !stack[0].isTensor() ? at::Tensor() : stack[0].toTensor();
-  }
-
-  void read(const at::Tensor& tensor) {
-    record::VirtualStorage& storage = *record::virtual_storage(*tensor.unsafeGetTensorImpl());
-    auto& recorder = record::recorder();
-    recorder.wait_for_use(storage);
-    recorder.wait_for_data(storage);
-    const record::Geometry geometry = record::geometry_of(*tensor.unsafeGetTensorImpl());
-    const at::Tensor host = host_tensor(storage, geometry, geometry.offset);
-    recorder.tell([&](record::Observer& observer) {
-      observer.read(storage, geometry, geometry.offset, host, 0);
-    });
-  }
-};
+using testing::Program;
 
 void run_program(Program& program) {
   const at::AutoDispatchBelowADInplaceOrView below;

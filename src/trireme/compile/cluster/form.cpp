@@ -25,6 +25,7 @@ constexpr int64_t kLongWork = 16384;
 // Points of a cluster up to which it joins others in one kernel, and how many of them.
 constexpr int64_t kSmallWork = 32768;
 constexpr size_t kMostTogether = 64;
+constexpr int64_t kSharedPart = 8;  // of a node's largest operand
 constexpr uint32_t kNoStep = UINT32_MAX;
 
 // Rows that are few and long, of which some elements are computed by Maps.
@@ -115,13 +116,25 @@ class Former {
   uint32_t find_cluster(uint32_t n, uint32_t after) {
     if (after != kNoStep && extend(steps_[after].clusters[0], n, /*sibling=*/false)) return after;
     for (const Operand& operand : node(n).operands) {
-      if (graph_.values[operand.value].count.is(1)) continue;  // nothing gained
+      if (!worth_sharing(operand.value, node(n))) continue;
       const auto found = toucher_.find(operand.value);
       if (found == toucher_.end() || (after != kNoStep && found->second <= after)) continue;
       Cluster& cluster = cluster_of(found->second);
       if (extend(cluster, n, /*sibling=*/true)) return found->second;
     }
     return kNoStep;
+  }
+
+  // Whether reading the value once for two nodes saves a part of their traffic that counts.
+  bool worth_sharing(ValueId value, const Node& reader) const {
+    const auto count = [&](ValueId id) { return graph_.values[id].count.constant(); };
+    const auto shared = count(value);
+    if (!shared) return true;
+    int64_t most = 0;
+    for (const Operand& operand : reader.operands) {
+      most = std::max(most, count(operand.value).value_or(0));
+    }
+    return *shared > 1 && *shared * kSharedPart >= most;
   }
 
   Cluster& cluster_of(uint32_t step) { return steps_[step].clusters[0]; }
@@ -310,6 +323,14 @@ bool is_kernel(const Node& node) {
          stands_alone(node);
 }
 
-std::vector<ScheduledStep> form_clusters(const Graph& graph) { return Former(graph).run(); }
+std::vector<ScheduledStep> form_clusters(const Graph& graph, bool fuses) {
+  if (fuses) return Former(graph).run();
+  std::vector<ScheduledStep> steps;
+  for (uint32_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    steps.push_back({{Cluster{{n}, is_kernel(node) ? space_of(node) : Space{}}}});
+  }
+  return steps;
+}
 
 }  // namespace trireme::compile

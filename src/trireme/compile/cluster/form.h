@@ -28,6 +28,7 @@ bool is_kernel(const graph::Node& node);
 // All nodes of the graph, each in one cluster, in an order that respects what depends on what.
 // Results that leave in an input's memory come after all readers of what it holds before, as they
 // do in the graph.
-std::vector<ScheduledStep> form_clusters(const graph::Graph& graph);
+// `fuses`: else each node is a step of its own.
+std::vector<ScheduledStep> form_clusters(const graph::Graph& graph, bool fuses = true);
 
 }  // namespace trireme::compile

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "trireme/compile/kernel/columns.h"
 #include "trireme/compile/llvm/function_emitter.h"
 
 namespace trireme::compile {
@@ -20,6 +21,7 @@ namespace {
 
 constexpr unsigned kUnroll = 4;  // vector accumulators of a reduction: hides the add's latency
 constexpr int64_t kTrips = 64;
+constexpr int64_t kFewColumns = 8;  // vectors of them
 
 // Accumulators that are updated in the body and declared outside of it.
 void find_outer_updates(const std::vector<Statement>& body, std::set<AccumulatorId> declared,
@@ -315,6 +317,9 @@ void FunctionEmitter::emit_vector(const Loop& loop, Value* low, Value* high) {
     } else {
       low = segment(loop, low, high, shape_.lanes, kUnroll);
     }
+  }
+  if (updated.empty() && is_column_sum(loop) && (!count || *count >= lanes * kFewColumns)) {
+    low = emit_columns(loop, low, high);
   }
   const size_t columns = updated.empty() ? columns_of(loop) : 0;
   if (columns > 0) {

@@ -86,6 +86,8 @@ class FunctionEmitter {
   void emit(const Loop& loop) { emit(loop, b_.getInt64(0), extent(loop.count)); }
   void emit(const Loop& loop, Value* low, Value* high);
   void emit_vector(const Loop& loop, Value* low, Value* high);
+  // Sums of columns, whole vectors of [low, high): see emit_columns.cpp. Returns where it ended.
+  Value* emit_columns(const Loop& loop, Value* low, Value* high);
   // Points [low, ...) in whole steps of width * copies; returns where it ended.
   Value* segment(const Loop& loop, Value* low, Value* high, unsigned width, unsigned copies);
   // The points [low, high), fewer than a vector has.
@@ -96,6 +98,8 @@ class FunctionEmitter {
               const std::function<void(Value*, Value*)>& inner);
   void expect_settling(const std::set<AccumulatorId>& accumulators);
   void settle(const std::set<AccumulatorId>& accumulators);
+  // Calls `inner` with 0, 1, ... below `count`.
+  void repeat(Value* count, const std::function<void(Value*)>& inner);
   Reduction::State gather_vectors(Reduction& reduction, const Slots& slots);
   Slots::State make_state(const std::vector<llvm::Constant*>& start, unsigned width);
   void reset(const Slots::State& slots, const std::vector<llvm::Constant*>& start);
@@ -113,6 +117,7 @@ class FunctionEmitter {
   std::vector<LoopId> inside_{};  // the loops around, outermost first
   std::map<AccumulatorId, Slots> accumulators_;
   std::set<AccumulatorId> in_vectors_;
+  std::vector<llvm::AllocaInst*> column_arrays_;  // states of blocks of columns
   std::vector<Value*> buffers_;
   unsigned width_ = 1;
   unsigned copy_ = 0;

@@ -6,7 +6,7 @@
 #include <limits>
 #include <numbers>
 
-#include "trireme/compile/llvm/functions.h"
+#include "trireme/compile/code/functions.h"
 #include "trireme/compile/llvm/scalars.h"
 
 namespace trireme::compile {

@@ -3,9 +3,7 @@
 
 #include <llvm/ADT/SmallVector.h>
 #include <llvm/Config/llvm-config.h>
-#include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
-#include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/IR/DiagnosticInfo.h>
 #include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/LegacyPassManager.h>
@@ -25,7 +23,6 @@
 #include <cstring>
 
 #include "trireme/compile/llvm/emitter.h"
-#include "trireme/compile/llvm/functions.h"
 
 namespace trireme::compile {
 namespace {
@@ -64,6 +61,7 @@ llvm::orc::JITTargetMachineBuilder host() {
   builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Less);
   builder.getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
   builder.setRelocationModel(llvm::Reloc::PIC_);
+  builder.setCodeModel(llvm::CodeModel::Small);  // an image is far below 2 GB
   return builder;
 }
 
@@ -176,11 +174,7 @@ std::vector<std::byte> compile_object(std::span<const Kernel> kernels) {
   return bytes;
 }
 
-struct Module::Loaded {
-  std::unique_ptr<llvm::orc::LLJIT> jit;
-};
-
-Module::Module(std::span<const std::byte> object) : loaded_(std::make_unique<Loaded>()) {
+std::string_view object_code(std::span<const std::byte> object) {
   const std::string_view text(reinterpret_cast<const char*>(object.data()), object.size());
   const size_t end = text.find('\n', kMagic.size());
   if (!text.starts_with(kMagic) || end == std::string_view::npos) {
@@ -191,39 +185,7 @@ Module::Module(std::span<const std::byte> object) : loaded_(std::make_unique<Loa
     throw CompileError("kernel loader: compiled for another machine (" + std::string(key) +
                        "); compile the kernels again on this one");
   }
-  llvm::orc::LLJITBuilder builder;
-  builder.setJITTargetMachineBuilder(host());
-  loaded_->jit = take("the loader", builder.create());
-  llvm::orc::LLJIT& jit = *loaded_->jit;
-  llvm::orc::SymbolMap symbols;
-  const auto add = [&](const char* name, auto* function) {
-    symbols[jit.mangleAndIntern(name)] = {
-        llvm::orc::ExecutorAddr::fromPtr(function),
-        llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
-  };
-  for (const MathFunction& function : math_functions()) {
-    if (function.unary != nullptr) add(function.name, function.unary);
-    if (function.binary != nullptr) add(function.name, function.binary);
-  }
-  if (auto error = jit.getMainJITDylib().define(llvm::orc::absoluteSymbols(std::move(symbols)))) {
-    fail("the loader", std::move(error));
-  }
-  // what LLVM itself calls: memset, fma where the CPU has none
-  jit.getMainJITDylib().addGenerator(
-      take("the process's symbols", llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
-                                        jit.getDataLayout().getGlobalPrefix())));
-  const std::string_view code = text.substr(end + 1);
-  auto memory = llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(code.data(), code.size()));
-  if (auto error = jit.addObjectFile(std::move(memory))) fail("the loader", std::move(error));
-}
-
-Module::Module(Module&&) noexcept = default;
-Module& Module::operator=(Module&&) noexcept = default;
-Module::~Module() = default;
-
-KernelFunction Module::function(const std::string& name) const {
-  auto address = take("kernel " + name, loaded_->jit->lookup(name));
-  return address.toPtr<KernelFunction>();
+  return text.substr(end + 1);
 }
 
 }  // namespace trireme::compile

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <utility>
 
+#include "trireme/compile/kernel/columns.h"
 #include "trireme/compile/library/openmp.h"
 #include "trireme/compile/plan/sharing.h"
 #include "trireme/compile/program/check_indices.h"
@@ -16,7 +17,8 @@ namespace {
 // as long as this many vector statements.
 constexpr double kSerialWork = 100'000;
 constexpr int64_t kPiecesPerThread = 4;  // points of a range may differ in work
-constexpr int64_t kLine = 64;            // points; so that threads do not write one cache line
+constexpr int64_t kColumns = 1024;  // points of a sum of columns that one thread takes, at least
+constexpr int64_t kLine = 64;       // points; so that threads do not write one cache line
 
 double work_of(const std::vector<Statement>& body, std::span<const int64_t> symbols);
 
@@ -51,6 +53,10 @@ class PreparedKernel final : public PreparedStep {
     if (work >= kSerialWork) threads_ = std::max(1, omp_get_max_threads());
     const int64_t pieces = std::min<int64_t>(range_, threads_ * kPiecesPerThread);
     piece_ = pieces == 0 ? 0 : (range_ + pieces - 1) / pieces;
+    // Threads read rows along: the longer the pieces, the better.
+    if (std::ranges::any_of(cluster.kernel.body, is_column_sum)) {
+      piece_ = std::max((range_ + threads_ - 1) / threads_, std::min<int64_t>(range_, kColumns));
+    }
     if (piece_ > kLine) piece_ = (piece_ + kLine - 1) / kLine * kLine;
     if (piece_ >= range_) threads_ = 1;
   }
@@ -110,9 +116,9 @@ class PreparedKernel final : public PreparedStep {
 KernelStep::KernelStep(ClusterKernel kernel, uint32_t call)
     : kernel_(std::move(kernel)), call_(call) {}
 
-void KernelStep::load(std::shared_ptr<const Module> module, const std::string& name) {
+void KernelStep::load(std::shared_ptr<const Module> module, KernelFunction function) {
   module_ = std::move(module);
-  function_ = module_->function(name);
+  function_ = function;
 }
 
 bool KernelStep::may_replace(uint32_t written, ValueId value) const {

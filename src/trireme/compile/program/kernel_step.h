@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "trireme/compile/cluster/lower.h"
+#include "trireme/compile/code/code.h"
 #include "trireme/compile/kernel/kernel.h"
-#include "trireme/compile/llvm/module.h"
 #include "trireme/compile/program/step.h"
 
 namespace trireme::compile {
@@ -19,9 +19,9 @@ class KernelStep final : public Step {
   KernelStep(ClusterKernel kernel, uint32_t call);
 
   const Kernel& kernel() const { return kernel_.kernel; }
-  // To be called before it is prepared. `name`: of a kernel in the module that is equal to this
+  // To be called before it is prepared. `function`: of a kernel in the module that is equal to this
   // one.
-  void load(std::shared_ptr<const Module> module, const std::string& name);
+  void load(std::shared_ptr<const Module> module, KernelFunction function);
 
   StepAccess access() const override;
   std::unique_ptr<PreparedStep> prepare(std::span<const int64_t> symbols) const override;

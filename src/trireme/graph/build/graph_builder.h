@@ -34,6 +34,8 @@ class GraphBuilder {
   using Refusal = std::function<std::string(const Graph& graph, const Node& node)>;
   explicit GraphBuilder(Refusal refusal = {}) : refusal_(std::move(refusal)) {}
 
+  // How many symbols the extents of calls may have. Before the first call.
+  void set_symbols(uint32_t count) { graph_.symbols = count; }
   // `nbytes`: its size.
   StorageId add_storage(Origin origin, Extent nbytes);
   // A scalar input of the graph; Int64, Float64, Bool or Complex128.

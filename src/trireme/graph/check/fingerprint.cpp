@@ -34,7 +34,7 @@ class Writer {
     });
   }
 
-  Fingerprint hash() const { return siphash128(bytes_, 0, 0); }
+  Fingerprint hash() const { return base::siphash128(bytes_, 0, 0); }
 
  private:
   static constexpr uint64_t kUnmade = UINT64_MAX;

@@ -4,12 +4,12 @@
 
 #include <string>
 
-#include "trireme/graph/check/siphash.h"
+#include "trireme/base/siphash.h"
 #include "trireme/graph/ir/graph.h"
 
 namespace trireme::graph {
 
-using Fingerprint = Hash128;
+using Fingerprint = base::Hash128;
 
 // Equal for graphs that differ only in the numbering of values, in values that nothing makes and in
 // `call` numbers: values count by the order in which they are made (inputs, then results, node by

@@ -258,8 +258,7 @@ void StreamReader::release(uint64_t id) {
     const auto& storages = item.second.storages;
     return std::find(storages.begin(), storages.end(), &gone) != storages.end();
   });
-  handler_.released(gone);
-  storages_.erase(id);
+  handler_.released(std::move(storages_.extract(id).mapped()));
 }
 
 void StreamReader::resize(const wire::Resize& event) {

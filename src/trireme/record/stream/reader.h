@@ -22,8 +22,9 @@ struct StreamOrigin {
   uint32_t threads = 1;
 };
 
-// Told of the events of a recording. Storages and forms belong to the reader; tensors lie within
-// their storages' nbytes, arguments fit their ops. A payload not taken is skipped.
+// Told of the events of a recording. Forms and, until they are released, storages belong to the
+// reader; tensors lie within their storages' nbytes, arguments fit their ops. A payload not taken
+// is skipped.
 class StreamHandler {
  public:
   StreamHandler() = default;
@@ -41,7 +42,7 @@ class StreamHandler {
                        std::span<VirtualStorage* const> /*fresh*/) {}
   virtual void returned(uint64_t /*number*/, std::span<const c10::IValue> /*values*/) {}
   virtual void failed(uint64_t /*number*/, const std::string& /*message*/) {}
-  virtual void released(VirtualStorage& /*storage*/) {}
+  virtual void released(std::unique_ptr<VirtualStorage> /*storage*/) {}
   virtual void resized(VirtualStorage& /*storage*/, size_t /*nbytes*/) {}
   virtual void entered(VirtualStorage& /*storage*/, const Geometry& /*geometry*/,
                        PayloadSource& /*data*/) {}

@@ -66,6 +66,11 @@ std::string dump_path() {
   return folder ? *folder + "/segment-" + std::to_string(number++) : std::string();
 }
 
+// What PyTorch's kernel of the op raises where an index is out of bounds; the others: IndexError.
+bool raises_runtime_error(const std::string& op) {
+  return op.starts_with("aten::gather") || op.starts_with("aten::scatter");
+}
+
 }  // namespace
 
 CompiledProgram::~CompiledProgram() {
@@ -74,8 +79,8 @@ CompiledProgram::~CompiledProgram() {
 
 bool CompiledProgram::accepts(const SegmentLog& log) const { return guards_hold(graph_, log); }
 
-void CompiledProgram::run(const SegmentLog& log,
-                          std::span<record::VirtualStorage* const> storages) {
+void CompiledProgram::run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
+                          std::span<const int64_t> symbols) {
   SegmentSurroundings surroundings(graph_, log, storages);
   const auto poison = [&](const std::exception& error, const LoggedCall& call,
                           std::span<const uint32_t> outputs) {
@@ -84,14 +89,17 @@ void CompiledProgram::run(const SegmentLog& log,
     record::recorder().note_error(std::move(kept));
   };
   try {
-    for (const auto& failure : compiled_->run(surroundings, run_values(graph_, log))) {
+    for (const auto& failure : compiled_->run(surroundings, run_values(graph_, log, symbols))) {
       const LoggedCall& call = log.calls()[failure.call];
       try {
         std::rethrow_exception(failure.error);
       } catch (const std::out_of_range& error) {
-        // As PyTorch's kernels say it.
         const c10::SourceLocation here{__func__, __FILE__, __LINE__};
-        poison(c10::IndexError(here, error.what()), call, failure.outputs);
+        if (raises_runtime_error(call.form->op->name)) {
+          poison(c10::Error(here, error.what()), call, failure.outputs);
+        } else {
+          poison(c10::IndexError(here, error.what()), call, failure.outputs);
+        }
       } catch (const std::exception& error) {
         poison(error, call, failure.outputs);
       }
@@ -103,21 +111,22 @@ void CompiledProgram::run(const SegmentLog& log,
   }
 }
 
-std::unique_ptr<Program> make_compiled_program(std::shared_ptr<const SegmentLog> log,
-                                               const std::vector<bool>& varies) {
+std::unique_ptr<Program> make_compiled_program(const ProgramRequest& request) {
   const compile::Compiler& compiler = load_compiler();
   std::string refusal;
   auto graph = build_graph(
-      *log, varies, refusal,
+      *request.log, request.varies, request.fit.get(), refusal,
       [&](const graph::Graph& so_far, const auto& node) { return compiler.refusal(so_far, node); });
   if (!graph) throw Error(refusal);
   compile::CompileOptions options;
-  for (const LogId id : graph->inputs) options.dying.push_back(log->storages()[id].released);
+  for (const LogId id : graph->inputs)
+    options.dying.push_back(request.log->storages()[id].released);
   const std::string path = dump_path();
   if (!path.empty()) std::ofstream(path + ".graph") << graph::print(graph->graph);
   options.measure = !path.empty();
+  options.off = passes_off();
   auto compiled = compiler.compile(std::move(graph->graph), options);
-  return std::make_unique<CompiledProgram>(std::move(log), std::move(*graph), std::move(compiled),
+  return std::make_unique<CompiledProgram>(request.log, std::move(*graph), std::move(compiled),
                                            path.empty() ? path : path + ".steps");
 }
 

@@ -25,7 +25,8 @@ class CompiledProgram final : public Program {
   ~CompiledProgram() override;
 
   bool accepts(const SegmentLog& log) const override;
-  void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) override;
+  void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
+           std::span<const int64_t> symbols) override;
 
  private:
   std::shared_ptr<const SegmentLog> log_;
@@ -35,7 +36,6 @@ class CompiledProgram final : public Program {
 };
 
 // Throws trireme::Error where the IR cannot say a call, and what the compiler throws.
-std::unique_ptr<Program> make_compiled_program(std::shared_ptr<const SegmentLog> log,
-                                               const std::vector<bool>& varies);
+std::unique_ptr<Program> make_compiled_program(const ProgramRequest& request);
 
 }  // namespace trireme::run

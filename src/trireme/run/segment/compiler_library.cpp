@@ -2,16 +2,23 @@
 #include "trireme/run/segment/compiler_library.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <vector>
 
+#include "trireme/base/env.h"
 #include "trireme/base/errors.h"
 
 namespace trireme::run {
 namespace {
 
 constexpr const char* kLibrary = "libtrireme_compiler.so";
+constexpr const char* kKernels = "trireme-kernels";
 
 // Where this code was loaded from, up to the last '/'.
 std::string folder_of_this_module() {
@@ -23,8 +30,21 @@ std::string folder_of_this_module() {
   return path.substr(0, path.rfind('/') + 1);
 }
 
+void warn_of_unknown(const std::vector<std::string>& off, const std::vector<std::string>& known) {
+  for (const std::string& name : off) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    std::string names;
+    for (const std::string& one : known) names += " " + one;
+    std::fprintf(stderr,
+                 "trireme: warning: TRIREME_PASSES_OFF: there is no pass named %s; nothing is "
+                 "compiled. The passes:%s\n",
+                 name.c_str(), names.c_str());
+  }
+}
+
 std::unique_ptr<compile::Compiler> load() {
-  const std::string path = folder_of_this_module() + kLibrary;
+  const std::string folder = folder_of_this_module();
+  const std::string path = folder + kLibrary;
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw Error(std::string("the compiler's library cannot be loaded (") + ::dlerror() +
@@ -35,10 +55,23 @@ std::unique_ptr<compile::Compiler> load() {
   if (make == nullptr) {
     throw Error(path + " has no " + compile::kMakeCompiler + "; build and install Trireme again");
   }
-  return std::unique_ptr<compile::Compiler>(make());
+  std::unique_ptr<compile::Compiler> compiler(make((folder + kKernels).c_str()));
+  warn_of_unknown(passes_off(), compiler->switches());
+  return compiler;
 }
 
 }  // namespace
+
+bool compiler_installed() {
+  return ::access((folder_of_this_module() + kLibrary).c_str(), R_OK) == 0;
+}
+
+std::vector<std::string> passes_off() {
+  std::vector<std::string> names;
+  std::stringstream list(base::env_string("TRIREME_PASSES_OFF").value_or(""));
+  for (std::string name; std::getline(list, name, ',');) names.push_back(name);
+  return names;
+}
 
 const compile::Compiler& load_compiler() {
   // Never freed: programs may run until the process ends.

@@ -11,16 +11,18 @@ namespace trireme::run {
 bool guards_hold(const SegmentGraph& graph, const SegmentLog& log) {
   return std::ranges::all_of(graph.guards, [&](const graph::NumberGuard& guard) {
     const NumberSource& source = graph.numbers[guard.input];
-    const graph::Number now = number_value(log.calls()[source.call].values[source.value]);
+    const graph::Number now = number_at(log, source);
     return now.dtype == guard.value.dtype && now.integer == guard.value.integer &&
            now.real == guard.value.real && now.imag == guard.value.imag;
   });
 }
 
-compile::RunValues run_values(const SegmentGraph& graph, const SegmentLog& log) {
+compile::RunValues run_values(const SegmentGraph& graph, const SegmentLog& log,
+                              std::span<const int64_t> symbols) {
   compile::RunValues values;
+  values.symbols.assign(symbols.begin(), symbols.end());
   for (const NumberSource& source : graph.numbers) {
-    values.numbers.push_back(number_value(log.calls()[source.call].values[source.value]));
+    values.numbers.push_back(number_at(log, source));
   }
   for (const uint32_t call : graph.randoms) {
     const record::PhiloxState& state = log.calls()[call].random;
@@ -30,8 +32,9 @@ compile::RunValues run_values(const SegmentGraph& graph, const SegmentLog& log) 
 }
 
 graph::Inputs graph_inputs(const SegmentGraph& graph, const SegmentLog& log,
-                           std::span<record::VirtualStorage* const> storages) {
-  compile::RunValues values = run_values(graph, log);
+                           std::span<record::VirtualStorage* const> storages,
+                           std::span<const int64_t> symbols) {
+  compile::RunValues values = run_values(graph, log, symbols);
   graph::Inputs inputs{
       {}, std::move(values.numbers), std::move(values.symbols), std::move(values.randoms)};
   for (const LogId id : graph.inputs) {

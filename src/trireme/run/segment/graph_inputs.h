@@ -13,11 +13,13 @@ namespace trireme::run {
 // Whether the calls' numbers are those that the graph was built for, where it was built for some.
 bool guards_hold(const SegmentGraph& graph, const SegmentLog& log);
 
-// Numbers and random states.
-compile::RunValues run_values(const SegmentGraph& graph, const SegmentLog& log);
+// Numbers, random states, and the symbols' values.
+compile::RunValues run_values(const SegmentGraph& graph, const SegmentLog& log,
+                              std::span<const int64_t> symbols);
 
 // Over the memory of `storages`, those of the log.
 graph::Inputs graph_inputs(const SegmentGraph& graph, const SegmentLog& log,
-                           std::span<record::VirtualStorage* const> storages);
+                           std::span<record::VirtualStorage* const> storages,
+                           std::span<const int64_t> symbols);
 
 }  // namespace trireme::run

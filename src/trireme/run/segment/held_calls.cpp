@@ -32,14 +32,7 @@ bool HeldCalls::gather() {
 
 void HeldCalls::hold(const Call& call) {
   log_.append(call);
-  const LoggedCall& logged = log_.calls().back();
-  storages_.resize(log_.storages().size());
-  for (size_t i = 0; i < logged.tensors.size(); ++i) {
-    if (logged.tensors[i].storage != kNoLogId) {
-      storages_[logged.tensors[i].storage] = call.bindings.tensors[i].storage;
-    }
-  }
-  for (size_t i = 0; i < logged.fresh.size(); ++i) storages_[logged.fresh[i]] = call.fresh[i];
+  note_storages(log_, call, storages_);
 }
 
 void HeldCalls::clear() {

@@ -29,9 +29,10 @@ class HeldCalls {
   // Forgets them; they have been popped.
   void clear();
 
- private:
   // Whether a segment can hold the call.
   static bool holdable(const record::Call& call);
+
+ private:
   void hold(const record::Call& call);
 
   record::CallQueue& queue_;

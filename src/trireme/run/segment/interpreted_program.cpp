@@ -17,10 +17,12 @@ namespace trireme::run {
 bool InterpretedProgram::accepts(const SegmentLog& log) const { return guards_hold(graph_, log); }
 
 void InterpretedProgram::run(const SegmentLog& log,
-                             std::span<record::VirtualStorage* const> storages) {
+                             std::span<record::VirtualStorage* const> storages,
+                             std::span<const int64_t> symbols) {
   OpaqueRunner runner(log);
   try {
-    auto outputs = graph::interpret(graph_.graph, graph_inputs(graph_, log, storages), &runner);
+    auto outputs =
+        graph::interpret(graph_.graph, graph_inputs(graph_, log, storages, symbols), &runner);
     for (size_t i = 0; i < outputs.size(); ++i) {
       record::VirtualStorage& storage = *storages[graph_.outputs[i]];
       const auto bytes = outputs[i].bytes();
@@ -35,12 +37,11 @@ void InterpretedProgram::run(const SegmentLog& log,
   }
 }
 
-std::unique_ptr<Program> make_interpreted_program(std::shared_ptr<const SegmentLog> log,
-                                                  const std::vector<bool>& varies) {
+std::unique_ptr<Program> make_interpreted_program(const ProgramRequest& request) {
   std::string refusal;
-  auto graph = build_graph(*log, varies, refusal);
+  auto graph = build_graph(*request.log, request.varies, request.fit.get(), refusal);
   if (!graph) throw Error(refusal);
-  return std::make_unique<InterpretedProgram>(std::move(log), std::move(*graph));
+  return std::make_unique<InterpretedProgram>(request.log, std::move(*graph));
 }
 
 }  // namespace trireme::run

@@ -18,7 +18,8 @@ class InterpretedProgram final : public Program {
       : log_(std::move(log)), graph_(std::move(graph)) {}
 
   bool accepts(const SegmentLog& log) const override;
-  void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) override;
+  void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
+           std::span<const int64_t> symbols) override;
 
  private:
   std::shared_ptr<const SegmentLog> log_;
@@ -26,7 +27,6 @@ class InterpretedProgram final : public Program {
 };
 
 // Throws trireme::Error where the IR cannot say a call.
-std::unique_ptr<Program> make_interpreted_program(std::shared_ptr<const SegmentLog> log,
-                                                  const std::vector<bool>& varies);
+std::unique_ptr<Program> make_interpreted_program(const ProgramRequest& request);
 
 }  // namespace trireme::run

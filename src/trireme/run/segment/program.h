@@ -6,7 +6,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "trireme/run/segment/fit_symbols.h"
 #include "trireme/run/segment/segment_log.h"
 
 namespace trireme::run {
@@ -20,10 +22,19 @@ class Program {
 
   // Whether it is right for these values of the calls' numbers.
   virtual bool accepts(const SegmentLog& log) const = 0;
-  // Runs it: `log` has the segment's calls with this time's values, `storages` are the log's.
+  // Runs it: `log` has the segment's calls with this time's values, `storages` are the log's,
+  // `symbols` the values of the program's symbols.
   // Leaves the values of all storages that did not die. Errors of a call are left in the storages
   // that it and its dependents should have written; `failed` is the number of the call, or none.
-  virtual void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) = 0;
+  virtual void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
+                   std::span<const int64_t> symbols) = 0;
+};
+
+// Which program is wanted.
+struct ProgramRequest {
+  std::shared_ptr<const SegmentLog> log;
+  std::vector<bool> varies;              // by value, calls laid flat: it was seen with another one
+  std::shared_ptr<const SymbolFit> fit;  // for all numbers that it explains; null: for the log's
 };
 
 // Where the compiler's thread leaves a program for the executor's.
@@ -36,16 +47,23 @@ class ProgramSlot {
   void ask() { state_.store(State::Asked, std::memory_order_relaxed); }
   void fill(std::unique_ptr<Program> program) {
     program_ = std::move(program);
-    state_.store(State::Ready, std::memory_order_release);
+    settle(State::Ready);
   }
   void refuse(const std::string& why) {
     why_ = why;
-    state_.store(State::Refused, std::memory_order_release);
+    settle(State::Refused);
   }
+  // Until it is no longer asked for.
+  void wait() const { state_.wait(State::Asked, std::memory_order_acquire); }
   Program& program() const { return *program_; }   // when ready
   const std::string& why() const { return why_; }  // when refused
 
  private:
+  void settle(State state) {
+    state_.store(state, std::memory_order_release);
+    state_.notify_all();
+  }
+
   std::atomic<State> state_{State::None};
   std::unique_ptr<Program> program_;
   std::string why_;

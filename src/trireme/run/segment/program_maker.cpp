@@ -35,13 +35,12 @@ ProgramMaker::~ProgramMaker() {
   thread_.join();
 }
 
-void ProgramMaker::ask(std::shared_ptr<const SegmentLog> log, std::vector<bool> varies,
-                       std::shared_ptr<ProgramSlot> slot) {
+void ProgramMaker::ask(ProgramRequest request, std::shared_ptr<ProgramSlot> slot) {
   slot->ask();
   pending_.fetch_add(1, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
-    jobs_.push_back({std::move(log), std::move(varies), std::move(slot)});
+    jobs_.push_back({std::move(request), std::move(slot)});
   }
   wakes_.notify_one();
 }
@@ -59,7 +58,7 @@ void ProgramMaker::loop() {
       jobs_.pop_front();
     }
     try {
-      job.slot->fill(make_(job.log, job.varies));
+      job.slot->fill(make_(job.request));
     } catch (const std::exception& reason) {
       job.slot->refuse(reason.what());
     }

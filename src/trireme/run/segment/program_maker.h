@@ -10,17 +10,13 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "trireme/run/segment/program.h"
-#include "trireme/run/segment/segment_log.h"
 
 namespace trireme::run {
 
-// `varies`: by value, calls laid flat: it was seen with another one. Throws std::exception where no
-// program can be made; what() is kept as the reason.
-using MakeProgram = std::function<std::unique_ptr<Program>(std::shared_ptr<const SegmentLog> log,
-                                                           const std::vector<bool>& varies)>;
+// Throws std::exception where no program can be made; what() is kept as the reason.
+using MakeProgram = std::function<std::unique_ptr<Program>(const ProgramRequest& request)>;
 
 class ProgramMaker {
  public:
@@ -30,15 +26,13 @@ class ProgramMaker {
   ProgramMaker& operator=(const ProgramMaker&) = delete;
 
   // Returns at once; `slot` is filled, or refuses, later.
-  void ask(std::shared_ptr<const SegmentLog> log, std::vector<bool> varies,
-           std::shared_ptr<ProgramSlot> slot);
+  void ask(ProgramRequest request, std::shared_ptr<ProgramSlot> slot);
   // How many were asked for and are neither made nor refused yet. Any thread.
   uint64_t pending() const { return pending_.load(std::memory_order_acquire); }
 
  private:
   struct Job {
-    std::shared_ptr<const SegmentLog> log;
-    std::vector<bool> varies;
+    ProgramRequest request;
     std::shared_ptr<ProgramSlot> slot;
   };
 

@@ -10,6 +10,7 @@
 
 #include "trireme/graph/build/graph_builder.h"
 #include "trireme/graph/build/op_call.h"
+#include "trireme/run/segment/fit_symbols.h"
 #include "trireme/run/segment/segment_log.h"
 
 namespace trireme::run {
@@ -21,17 +22,25 @@ std::optional<graph::DType> graph_dtype(c10::ScalarType dtype);
 // value.
 graph::Number number_value(const c10::IValue& value);
 
-// Where a scalar input of a graph comes from: a call's value.
+// Where a scalar input of a graph comes from.
 struct NumberSource {
+  enum class Kind : uint8_t {
+    Value,    // one of the call's values
+    Integer,  // an integer among the numbers of the call's form
+  };
   uint32_t call = 0;
-  uint32_t value = 0;
+  uint32_t index = 0;
+  Kind kind = Kind::Value;
 };
+
+graph::Number number_at(const SegmentLog& log, const NumberSource& source);
 
 class CallReader {
  public:
   // `varies`: by value of the log, calls laid flat: whether it was seen with another one. Empty:
-  // none.
-  CallReader(graph::GraphBuilder& builder, const SegmentLog& log, std::vector<bool> varies);
+  // none. `fit`: of the log's numbers; null: they do not vary.
+  CallReader(graph::GraphBuilder& builder, const SegmentLog& log, std::vector<bool> varies,
+             const SymbolFit* fit);
 
   // The log's call number `index`, with its numbers and random state entered in the builder. None
   // where the IR cannot say it; `refusal` tells why.
@@ -48,13 +57,18 @@ class CallReader {
   class ArgumentReader;
 
   graph::StorageId number_of(LogId id);
-  graph::Tensor tensor(const record::Geometry& geometry, LogId storage, int64_t offset);
-  graph::Number number(uint32_t call, uint32_t value);
+  // The log's number at `position`, which is `value` in the log.
+  graph::Extent extent(size_t position, int64_t value) const;
+  graph::Tensor tensor(const record::Geometry& geometry, LogId storage, size_t sizes,
+                       graph::Extent offset);
+  graph::Number number(const NumberSource& source, bool varies);
 
   graph::GraphBuilder& builder_;
   const SegmentLog& log_;
   std::vector<bool> varies_;
-  std::vector<size_t> first_value_;         // by call: the place of its first value in `varies`
+  std::vector<const graph::Extent*> varying_;  // by number of the log; null: it does not
+  std::vector<size_t> first_value_;            // by call: the place of its first value in `varies`
+  std::vector<size_t> first_number_;  // by call, of its numbers in the log; of storages at the end
   std::vector<graph::StorageId> storages_;  // by LogId
   std::vector<NumberSource> numbers_;
   std::vector<uint32_t> randoms_;

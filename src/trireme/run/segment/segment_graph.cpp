@@ -7,11 +7,12 @@
 namespace trireme::run {
 
 std::optional<SegmentGraph> build_graph(const SegmentLog& log, const std::vector<bool>& varies,
-                                        std::string& refusal,
+                                        const SymbolFit* fit, std::string& refusal,
                                         graph::GraphBuilder::Refusal may_not) {
   SegmentGraph result;
   graph::GraphBuilder builder(std::move(may_not));
-  CallReader reader(builder, log, varies);
+  if (fit != nullptr) builder.set_symbols(static_cast<uint32_t>(fit->symbols.size()));
+  CallReader reader(builder, log, varies, fit);
   for (uint32_t i = 0; i < log.calls().size(); ++i) {
     const auto call = reader.read(i);
     if (!call) {

@@ -25,9 +25,9 @@ struct SegmentGraph {
 
 // None when the IR cannot say one of the calls; `refusal` is why. What is left in storages that
 // were released within the segment is no output.
-// `varies` as in CallReader. `may_not`: which nodes may not be in the graph, and why.
+// `varies`, `fit` as in CallReader. `may_not`: which nodes may not be in the graph, and why.
 std::optional<SegmentGraph> build_graph(const SegmentLog& log, const std::vector<bool>& varies,
-                                        std::string& refusal,
+                                        const SymbolFit* fit, std::string& refusal,
                                         graph::GraphBuilder::Refusal may_not = {});
 
 }  // namespace trireme::run

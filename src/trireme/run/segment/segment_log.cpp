@@ -70,6 +70,27 @@ void SegmentLog::append(const record::Call& call) {
   calls_.push_back(std::move(logged));
 }
 
+void SegmentLog::extend(const SegmentLog& other, std::span<const uint64_t> names,
+                        std::unordered_map<uint64_t, LogId>& numbers) {
+  const auto renamed = [&](LogId id) {
+    const auto [at, added] = numbers.try_emplace(names[id], static_cast<LogId>(storages_.size()));
+    if (added) {
+      storages_.push_back(
+          {.nbytes = other.storages_[id].nbytes, .fresh = other.storages_[id].fresh});
+    }
+    storages_[at->second].written |= other.storages_[id].written;
+    return at->second;
+  };
+  for (LoggedCall call : other.calls_) {
+    call.form->pins.add();
+    for (LoggedTensor& tensor : call.tensors) {
+      if (tensor.storage != kNoLogId) tensor.storage = renamed(tensor.storage);
+    }
+    for (LogId& fresh : call.fresh) fresh = renamed(fresh);
+    calls_.push_back(std::move(call));
+  }
+}
+
 void SegmentLog::release(record::VirtualStorage& storage) {
   if (storage.log_stamp == stamp_) storages_[storage.log_id].released = true;
 }
@@ -77,6 +98,18 @@ void SegmentLog::release(record::VirtualStorage& storage) {
 std::optional<LogId> SegmentLog::find(const record::VirtualStorage& storage) const {
   if (storage.log_stamp != stamp_) return std::nullopt;
   return storage.log_id;
+}
+
+void note_storages(const SegmentLog& log, const record::Call& call,
+                   std::vector<record::VirtualStorage*>& storages) {
+  const LoggedCall& logged = log.calls().back();
+  storages.resize(log.storages().size());
+  for (size_t i = 0; i < logged.tensors.size(); ++i) {
+    if (logged.tensors[i].storage != kNoLogId) {
+      storages[logged.tensors[i].storage] = call.bindings.tensors[i].storage;
+    }
+  }
+  for (size_t i = 0; i < logged.fresh.size(); ++i) storages[logged.fresh[i]] = call.fresh[i];
 }
 
 }  // namespace trireme::run

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "trireme/record/call.h"
@@ -49,6 +51,13 @@ class SegmentLog {
   // The program dropped the storage. Nothing when no call of the log names it.
   void release(record::VirtualStorage& storage);
 
+  // Appends the calls of another log, whose storages have these names; `numbers`: those of this
+  // log, by name. It stays the executor's own: it knows no storage but by name.
+  void extend(const SegmentLog& other, std::span<const uint64_t> names,
+              std::unordered_map<uint64_t, LogId>& numbers);
+  // The program dropped the storage.
+  void mark(LogId released) { storages_[released].released = true; }
+
   const std::vector<LoggedCall>& calls() const { return calls_; }
   const std::vector<LoggedStorage>& storages() const { return storages_; }
   // The number of a storage that some call of this log names. Executor thread.
@@ -62,5 +71,9 @@ class SegmentLog {
   std::vector<LoggedCall> calls_;
   std::vector<LoggedStorage> storages_;
 };
+
+// Puts the storages of the call that was appended last at their numbers.
+void note_storages(const SegmentLog& log, const record::Call& call,
+                   std::vector<record::VirtualStorage*>& storages);
 
 }  // namespace trireme::run

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "trireme/record/stream/global_state.h"
+#include "trireme/record/transcript.h"
+
 namespace trireme::run {
 
 using record::Call;
@@ -12,18 +15,31 @@ using record::Phase;
 namespace {
 
 constexpr size_t kSegments = 1024;  // known at a time
-constexpr uint64_t kSeenToCompile = 2;
+constexpr uint64_t kLeft = 4;
 
 bool holdable(const Call& call) {
   return call.kind == Call::Kind::Op && call.completion == nullptr && call.form->complete &&
          call.form->updates.empty();
 }
 
+// torch.use_deterministic_algorithms(True): then programs run from the same step on in every run of
+// the process, however long it takes to make them, so that each run rounds alike.
+bool deterministic(const SegmentLog& log) {
+  const auto& words = log.calls().back().form->words;
+  return !words.empty() && record::stream::GlobalState::unpack(words[0]).deterministic;
+}
+
 }  // namespace
 
 SegmentRunner::SegmentRunner(record::CallQueue& queue, ProgramMaker& maker, size_t interval,
-                             RunCall run)
-    : queue_(queue), maker_(maker), interval_(interval), run_(std::move(run)), known_(kSegments) {}
+                             bool grows, RunCall run)
+    : queue_(queue),
+      maker_(maker),
+      interval_(interval),
+      grows_(grows),
+      run_(std::move(run)),
+      known_(kSegments),
+      chain_(queue.capacity() * 3 / 8) {}
 
 bool SegmentRunner::step() {
   Call* call = queue_.peek(held_);
@@ -58,6 +74,7 @@ bool SegmentRunner::step() {
 
 void SegmentRunner::take_release(Call& call) {
   log_.release(*call.released);
+  if (grows_) released_.push_back(call.released->id);
   if (!candidates_.empty()) {
     ++held_;
     return;
@@ -74,11 +91,12 @@ void SegmentRunner::take_call(Call& call) {
   if (begins_step(call)) {
     if (!log_.calls().empty()) end_segment(Cut::Step);
     backward_seen_ = false;
-  } else if (log_.calls().size() >= interval_) {
+  } else if (log_.calls().size() >= interval_ && !may_go_on()) {
     end_segment(Cut::Interval);
   }
   last_phase_ = call.phase;
   backward_seen_ |= call.phase == Phase::Backward;
+  if (log_.calls().empty()) first_ = call.number;
   log_.append(call);
   remember_storages(call);
   narrow_candidates();
@@ -90,26 +108,33 @@ void SegmentRunner::take_call(Call& call) {
 }
 
 void SegmentRunner::remember_storages(const Call& call) {
-  const LoggedCall& logged = log_.calls().back();
-  storages_.resize(log_.storages().size());
-  for (size_t i = 0; i < logged.tensors.size(); ++i) {
-    if (logged.tensors[i].storage != kNoLogId) {
-      storages_[logged.tensors[i].storage] = call.bindings.tensors[i].storage;
-    }
-  }
-  for (size_t i = 0; i < logged.fresh.size(); ++i) storages_[logged.fresh[i]] = call.fresh[i];
+  note_storages(log_, call, storages_);
+  if (!grows_) return;
+  for (size_t i = names_.size(); i < storages_.size(); ++i) names_.push_back(storages_[i]->id);
+}
+
+bool SegmentRunner::may_go_on() const {
+  return std::ranges::any_of(candidates_, [&](const KnownSegment* known) {
+    return known->log->calls().size() > log_.calls().size();
+  });
 }
 
 void SegmentRunner::narrow_candidates() {
   const size_t last = log_.calls().size() - 1;
   if (last == 0) {
     candidates_ = known_.beginning_as(log_);
-    std::erase_if(candidates_, [](const KnownSegment* known) { return !known->program->ready(); });
+    std::erase_if(candidates_, [](const KnownSegment* known) {
+      // One that is left again and again costs more than it gives.
+      return !known->program->ready() ||
+             (known->left >= kLeft && known->left * 8 > known->followed);
+    });
     return;
   }
   if (candidates_.empty()) return;
-  std::erase_if(candidates_, [&](const KnownSegment* known) {
-    return known->log->calls().size() <= last || !same_call(*known->log, log_, last);
+  std::erase_if(candidates_, [&](KnownSegment* known) {
+    if (may_be(*known, log_, last)) return false;
+    if (last >= interval_) ++known->left;
+    return true;
   });
   if (candidates_.empty()) give_up("another call: " + log_.calls()[last].form->op->name);
 }
@@ -124,6 +149,9 @@ void SegmentRunner::give_up(const std::string& why) {
   ++counters_.diverged;
   // Bounded: ops that a segment was left at are as many as ops.
   ++counters_.left_for[why];
+  if (log_.calls().size() > interval_) {
+    for (KnownSegment* known : candidates_) ++known->left;
+  }
   candidates_.clear();
   for (; held_ != 0; --held_) {
     Call& call = *queue_.front();
@@ -136,11 +164,22 @@ void SegmentRunner::give_up(const std::string& why) {
 
 std::string SegmentRunner::run_program() {
   std::string why = "it ends before another";
+  std::vector<int64_t> numbers;
   for (KnownSegment* known : candidates_) {
     if (known->log->calls().size() != log_.calls().size()) continue;
     if (!same_deaths(*known->log, log_)) {
       why = "other tensors were dropped";
       continue;
+    }
+    std::vector<int64_t> symbols;
+    if (known->fit != nullptr) {
+      if (numbers.empty()) numbers = numbers_of(log_);
+      auto found = symbols_in(*known->fit, numbers);
+      if (!found) {
+        why = "its sizes are unlike those seen before";
+        continue;
+      }
+      symbols = std::move(*found);
     }
     if (!known->program->program().accepts(log_)) {
       why = "a number that decides is another";
@@ -149,8 +188,12 @@ std::string SegmentRunner::run_program() {
     const bool spoiled = std::ranges::any_of(
         storages_, [](const auto* storage) { return storage != nullptr && storage->error; });
     if (spoiled) return "an argument is spoiled by an error";
-    known->program->program().run(log_, storages_);
+    known->program->program().run(log_, storages_, symbols);
     ++known->followed;
+    followed_ = known;
+    counters_.longest_followed =
+        std::max<uint64_t>(counters_.longest_followed, log_.calls().size());
+    if (known->fit != nullptr) ++counters_.followed_symbolically;
     return {};
   }
   return why;
@@ -159,8 +202,14 @@ std::string SegmentRunner::run_program() {
 void SegmentRunner::end_segment(Cut why) {
   ++counters_.segments;
   ++counters_.cuts[static_cast<size_t>(why)];
+  bool followed = false;
+  std::string left;
   if (held_ != 0) {
-    if (const std::string why = run_program(); why.empty()) {
+    items_ = held_;
+    ahead_ = queue_.appended() - queue_.executed() - held_;
+    left = run_program();
+    if (left.empty()) {
+      followed = true;
       ++counters_.followed;
       counters_.calls_followed += log_.calls().size();
       for (; held_ != 0; --held_) {
@@ -173,16 +222,53 @@ void SegmentRunner::end_segment(Cut why) {
         queue_.pop();
       }
     } else {
-      give_up(why);
+      give_up(left);
     }
   }
   candidates_.clear();
-  KnownSegment& known = known_.enter(log_);
-  if (known.seen >= kSeenToCompile && known.program->state() == ProgramSlot::State::None) {
-    maker_.ask(known.log, known.varies, known.program);
+  if (record::lines_wanted()) tell(why, followed ? "" : left.empty() ? "not known" : left);
+  const bool waits = deterministic(log_);
+  if (const KnownSegment* wanted = known_.enter(log_)) {
+    ask(wanted);
+    if (waits) wanted->program->wait();
   }
+  // When a longer one is ready is a matter of time.
+  if (grows_ && !waits) grow(why, followed);
   log_ = SegmentLog();
   storages_.clear();
+  names_.clear();
+  released_.clear();
+}
+
+void SegmentRunner::tell(Cut why, const std::string& left) const {
+  static constexpr const char* kReasons[kCuts] = {
+      "as many calls as the interval has", "the program waited for a value", "a step begins",
+      "a call that no segment holds", "the queue is full"};
+  const size_t calls = log_.calls().size();
+  record::note_line("         -- segment of " + std::to_string(calls) + " calls from " +
+                    std::to_string(first_) + " on, cut: " + kReasons[static_cast<size_t>(why)] +
+                    (left.empty() ? "; ran as compiled code" : "; ran call by call: " + left));
+}
+
+void SegmentRunner::ask(const KnownSegment* wanted) {
+  ++counters_.programs_asked;
+  if (wanted->fit != nullptr) ++counters_.symbolic_asked;
+  maker_.ask({wanted->log, wanted->varies, wanted->fit}, wanted->program);
+}
+
+void SegmentRunner::grow(Cut why, bool followed) {
+  if (!followed || log_.calls().empty()) {  // empty: the known segments have taken it
+    chain_.clear();
+    return;
+  }
+  chain_.add({followed_, std::move(log_), std::move(names_), std::move(released_), items_, ahead_});
+  if (why == Cut::Interval && !chain_.full()) return;
+  for (SegmentLog& log : chain_.end()) {
+    if (const KnownSegment* wanted = known_.enter(log)) {
+      ++counters_.joined_asked;
+      ask(wanted);
+    }
+  }
 }
 
 }  // namespace trireme::run

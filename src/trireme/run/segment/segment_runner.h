@@ -13,6 +13,7 @@
 #include "trireme/record/call_queue.h"
 #include "trireme/run/segment/known_segments.h"
 #include "trireme/run/segment/program_maker.h"
+#include "trireme/run/segment/segment_chain.h"
 #include "trireme/run/segment/segment_log.h"
 
 namespace trireme::run {
@@ -32,7 +33,12 @@ struct SegmentCounters {
   uint64_t followed = 0;  // of these, run by a program
   uint64_t diverged = 0;  // held back, then run call by call
   uint64_t calls_followed = 0;
-  uint64_t programs_pending = 0;  // being made
+  uint64_t joined_asked = 0;           // programs of segments that the interval cut apart
+  uint64_t longest_followed = 0;       // calls of the longest segment that a program ran
+  uint64_t followed_symbolically = 0;  // of `followed`, with sizes of which some vary
+  uint64_t programs_asked = 0;         // to be made
+  uint64_t symbolic_asked = 0;         // of these, for sizes that vary
+  uint64_t programs_pending = 0;       // being made
   uint64_t cuts[kCuts] = {};
   std::map<std::string, uint64_t> left_for;  // why known segments were left, and how often
 };
@@ -41,8 +47,10 @@ class SegmentRunner {
  public:
   using RunCall = std::function<void(record::Call&)>;
 
-  // `run`: by the reference executor. `interval`: calls of a segment at most.
-  SegmentRunner(record::CallQueue& queue, ProgramMaker& maker, size_t interval, RunCall run);
+  // `run`: by the reference executor. `interval`: calls of a segment at most; what it cuts apart
+  // may be joined if it `grows`.
+  SegmentRunner(record::CallQueue& queue, ProgramMaker& maker, size_t interval, bool grows,
+                RunCall run);
 
   // Takes the next item of the queue; false when it has stopped.
   bool step();
@@ -62,18 +70,32 @@ class SegmentRunner {
   // Runs what is held back, call by call.
   void give_up(const std::string& why);
   bool begins_step(const record::Call& call) const;
+  // Whether what is held back may become a known segment with more calls.
+  bool may_go_on() const;
+  void grow(Cut why, bool followed);
+  void ask(const KnownSegment* wanted);
+  // For explain: what became of the segment.
+  void tell(Cut why, const std::string& left) const;
 
   record::CallQueue& queue_;
   ProgramMaker& maker_;
   size_t interval_;
+  bool grows_;
   RunCall run_;
   KnownSegments known_;
   SegmentCounters counters_;
 
   SegmentLog log_;                                 // of the segment that is being recorded
   std::vector<record::VirtualStorage*> storages_;  // of the log; null: released and gone
-  std::vector<KnownSegment*> candidates_;          // what it may become; holds back while any
-  size_t held_ = 0;                                // items of the queue that are held back
+  std::vector<uint64_t> names_;                    // of the storages: their ids
+  std::vector<uint64_t> released_;                 // while the segment was recorded, by id
+  uint64_t first_ = 0;                             // its first call's number
+  size_t items_ = 0;                               // of the segment that ended last
+  size_t ahead_ = 0;                               // see ChainPiece
+  const KnownSegment* followed_ = nullptr;         // what ran last
+  SegmentChain chain_;
+  std::vector<KnownSegment*> candidates_;  // what it may become; holds back while any
+  size_t held_ = 0;                        // items of the queue that are held back
   record::Phase last_phase_ = record::Phase::Neither;
   bool backward_seen_ = false;
 };

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/run/verify/verifier.h"
 
+#include <ATen/ops/empty.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <exception>
+#include <fstream>
 #include <utility>
 
+#include "trireme/base/env.h"
 #include "trireme/base/errors.h"
-#include "trireme/compile/run_on_copies.h"
 #include "trireme/graph/check/verify.h"
+#include "trireme/graph/text/print.h"
+#include "trireme/record/stream/writer.h"
 #include "trireme/run/host_view.h"
 #include "trireme/run/reference_executor.h"
 #include "trireme/run/segment/graph_inputs.h"
@@ -17,6 +23,10 @@
 
 namespace trireme::run {
 namespace {
+
+// Compiling the graph again and again takes long, and a fault shows in many segments.
+constexpr int kBlamed = 3;
+constexpr int kDumped = 3;
 
 // The largest magnitude of the floating arguments of the segment's calls up to this one, as they
 // are now: what is left of a difference of large numbers is as far off as these are.
@@ -47,7 +57,7 @@ void Verifier::before(const SegmentLog& log, std::span<record::VirtualStorage* c
   expected_.clear();
   failure_.clear();
   opaque_for_.assign(log.calls().size(), {});
-  predicted_ = false;
+  rerun_.reset();
   try {
     predict(log, storages);
   } catch (const std::exception& error) {
@@ -63,7 +73,7 @@ void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* 
       return compiler_->refusal(so_far, node);
     };
   }
-  auto built = build_graph(log, /*varies=*/{}, refusal, may_not);
+  auto built = build_graph(log, /*varies=*/{}, /*fit=*/nullptr, refusal, may_not);
   if (!built) {
     std::ranges::fill(opaque_for_, "in a segment with what the IR cannot say: " + refusal);
     return;
@@ -75,10 +85,10 @@ void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* 
   const std::vector<std::string> problems = graph::verify(built->graph);
   if (!problems.empty()) throw Error("the graph is not well formed: " + problems.front());
   OpaqueRunner runner(log);
-  const graph::Inputs inputs = graph_inputs(*built, log, storages);
-  auto outputs = compiler_ == nullptr
-                     ? graph::interpret(built->graph, inputs, &runner)
-                     : compile::run_on_copies(*compiler_, std::move(built->graph), inputs, &runner);
+  inputs_ = built->inputs;
+  rerun_ = std::make_unique<Rerun>(std::move(built->graph),
+                                   graph_inputs(*built, log, storages, /*symbols=*/{}));
+  outputs_ = rerun_->run(compiler_, runner, off_);
 
   const auto expect = [&](size_t call, LogId storage, const record::Geometry& geometry,
                           int64_t offset) {
@@ -88,17 +98,16 @@ void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* 
     const auto found = std::ranges::find(built->outputs, storage);
     if (found == built->outputs.end() && !log.storages()[storage].fresh) {
       // A row may know that an argument stays as it is, which its schema calls written.
-      expected_.push_back({storage, geometry, offset,
-                           host_tensor(*storages[storage], geometry, offset).clone(), call});
+      expected_.push_back({storage, geometry, offset, call, std::nullopt,
+                           host_tensor(*storages[storage], geometry, offset).clone()});
       return;
     }
     if (found == built->outputs.end()) {
       failure_ = log.calls()[call].form->op->name + ": its row leaves an output undefined";
       return;
     }
-    auto& buffer = outputs[static_cast<size_t>(found - built->outputs.begin())];
-    expected_.push_back(
-        {storage, geometry, offset, host_view(buffer.bytes(), geometry, offset).clone(), call});
+    const auto output = static_cast<size_t>(found - built->outputs.begin());
+    expected_.push_back({storage, geometry, offset, call, output, {}});
   };
   for (size_t i = 0; i < log.calls().size(); ++i) {
     const LoggedCall& call = log.calls()[i];
@@ -112,7 +121,6 @@ void Verifier::predict(const SegmentLog& log, std::span<record::VirtualStorage* 
       }
     }
   }
-  predicted_ = true;
 }
 
 std::string Verifier::after(const SegmentLog& log,
@@ -120,17 +128,85 @@ std::string Verifier::after(const SegmentLog& log,
   // A kernel failed: the program is told of that, and there is nothing to compare.
   const bool failed = std::ranges::any_of(
       storages, [](const auto* storage) { return static_cast<bool>(storage->error); });
-  std::string found = failed ? std::string() : failure_;
+  if (failed) return {};
+  std::string found = failure_.empty() ? difference_of(outputs_, log, storages) : failure_;
+  outputs_.clear();
+  note(log, found);
+  if (found.empty() || compiler_ == nullptr || !rerun_ || blamed_ == kBlamed) return found;
+  ++blamed_;
+  return found + "; " + blame(log, storages);
+}
+
+std::string Verifier::difference_of(std::vector<graph::Buffer>& outputs, const SegmentLog& log,
+                                    std::span<record::VirtualStorage* const> storages) const {
   for (const Expected& expected : expected_) {
-    if (failed || !found.empty()) break;
     const at::Tensor actual =
         host_tensor(*storages[expected.storage], expected.geometry, expected.offset);
-    found = difference(expected.computed, actual, inputs_of(log, expected.call, storages));
-    if (!found.empty()) found = log.calls()[expected.call].form->op->name + ": " + found;
+    const at::Tensor computed = expected.output ? host_view(outputs[*expected.output].bytes(),
+                                                            expected.geometry, expected.offset)
+                                                : expected.kept;
+    const std::string found = difference(computed, actual, inputs_of(log, expected.call, storages));
+    if (!found.empty()) return log.calls()[expected.call].form->op->name + ": " + found;
   }
-  expected_.clear();
-  if (!failed) note(log, found);
-  return found;
+  return {};
+}
+
+std::string Verifier::blame(const SegmentLog& log,
+                            std::span<record::VirtualStorage* const> storages) const {
+  const auto agrees = [&](const compile::Compiler* compiler, const std::vector<std::string>& off) {
+    try {
+      OpaqueRunner runner(log);
+      auto outputs = rerun_->run(compiler, runner, off);
+      return difference_of(outputs, log, storages).empty();
+    } catch (const std::exception&) {
+      return false;
+    }
+  };
+  std::string names;
+  for (const std::string& name : compiler_->switches()) {
+    std::vector<std::string> off = off_;
+    off.push_back(name);
+    if (agrees(compiler_, off)) names += (names.empty() ? "" : " or ") + name;
+  }
+  if (!names.empty()) return "it agrees without the pass " + names + " (TRIREME_PASSES_OFF)";
+  if (agrees(compiler_, compiler_->switches())) return "it agrees only without any pass";
+  if (agrees(nullptr, {})) return "the graph is right, its kernels are not, without passes either";
+  return "the graph is wrong before the passes: see the ops' rows";
+}
+
+std::string Verifier::dump(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
+                           std::span<const record::Call* const> calls) {
+  if (!rerun_ || dumped_ == kDumped) return {};
+  const std::string path = base::env_string("TRIREME_DUMP").value_or(".") + "/verify-" +
+                           std::to_string(::getpid()) + "-" + std::to_string(dumped_++);
+  std::ofstream(path + ".graph") << graph::print(rerun_->graph());
+  record::stream::StreamWriter writer(path + ".trireme");
+
+  // The inputs as they were, while the writer looks at them.
+  std::vector<c10::Storage> now;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const auto held = rerun_->input(i);
+    at::Tensor copy = at::empty({static_cast<int64_t>(held.size())}, at::kByte);
+    std::ranges::copy(held, static_cast<std::byte*>(copy.mutable_data_ptr()));
+    now.push_back(std::exchange(storages[inputs_[i]]->memory, copy.storage()));
+  }
+  for (const record::Call* call : calls) {
+    if (call->kind == record::Call::Kind::Op) writer.call(*call);
+  }
+  for (size_t i = 0; i < inputs_.size(); ++i) storages[inputs_[i]]->memory = std::move(now[i]);
+
+  for (const Expected& expected : expected_) {
+    record::VirtualStorage& storage = *storages[expected.storage];
+    writer.read(storage, expected.geometry, expected.offset,
+                host_tensor(storage, expected.geometry, expected.offset),
+                log.calls()[expected.call].site);
+  }
+  for (const record::Call* call : calls) {
+    if (call->kind == record::Call::Kind::Release) writer.released(*call->released);
+  }
+  const std::string error = writer.finish();
+  if (!error.empty()) throw Error(error);
+  return path + ".trireme";
 }
 
 void Verifier::note(const SegmentLog& log, const std::string& difference) {
@@ -142,7 +218,7 @@ void Verifier::note(const SegmentLog& log, const std::string& difference) {
       seen.opaque_for = opaque_for_[i];
     } else if (!difference.empty()) {
       if (seen.differed++ == 0) seen.difference = difference;
-    } else if (predicted_) {
+    } else if (rerun_) {
       ++seen.agreed;
     }
   }

@@ -7,13 +7,17 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "trireme/compile/compiler.h"
+#include "trireme/run/segment/compiler_library.h"
 #include "trireme/run/segment/segment_log.h"
+#include "trireme/run/verify/rerun.h"
 
 namespace trireme::run {
 
@@ -34,8 +38,15 @@ class Verifier {
   // Before the reference executor runs the segment's calls: computes what they should give.
   // `storages`: those of the log, in order.
   void before(const SegmentLog& log, std::span<record::VirtualStorage* const> storages);
-  // After, before anything is released. "" or what differs.
+  // After, before anything is released. "" or what differs, and without which of the compiler's
+  // passes it does not.
   std::string after(const SegmentLog& log, std::span<record::VirtualStorage* const> storages);
+  // Right after a difference: leaves the segment as a recording (what its storages held before, its
+  // calls and `releases`, what PyTorch's kernels gave) and its graph as text, in the folder of
+  // TRIREME_DUMP or here. Returns the recording's path; "" after the first few of a process. Throws
+  // trireme::Error where it cannot be written.
+  std::string dump(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
+                   std::span<const record::Call* const> calls);
 
   // Thread-safe.
   std::map<std::string, OpVerification> report() const;
@@ -46,20 +57,31 @@ class Verifier {
     LogId storage = kNoLogId;
     record::Geometry geometry;
     int64_t offset = 0;
-    at::Tensor computed;
     size_t call = 0;
+    std::optional<size_t> output;  // of the graph
+    at::Tensor kept;               // without one: what the storage held before
   };
 
   void predict(const SegmentLog& log, std::span<record::VirtualStorage* const> storages);
+  std::string difference_of(std::vector<graph::Buffer>& outputs, const SegmentLog& log,
+                            std::span<record::VirtualStorage* const> storages) const;
+  // Who is to blame for a difference.
+  std::string blame(const SegmentLog& log, std::span<record::VirtualStorage* const> storages) const;
   void note(const SegmentLog& log, const std::string& difference);
 
   const compile::Compiler* compiler_;
+  const std::vector<std::string> off_ = passes_off();
   mutable std::mutex mutex_;  // guards report_
   std::map<std::string, OpVerification> report_;
+  // Of the segment at hand.
   std::vector<Expected> expected_;
   std::vector<std::string> opaque_for_;  // by call; "": lowered
-  bool predicted_ = false;
-  std::string failure_;  // the prediction threw
+  std::vector<LogId> inputs_;            // the storages of the graph's inputs
+  std::unique_ptr<Rerun> rerun_;         // none: there is no graph
+  std::vector<graph::Buffer> outputs_;   // of the graph
+  std::string failure_;                  // the prediction threw
+  int blamed_ = 0;                       // differences looked into
+  int dumped_ = 0;
 };
 
 }  // namespace trireme::run

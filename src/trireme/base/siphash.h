@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-namespace trireme::graph {
+namespace trireme::base {
 
 struct Hash128 {
   uint64_t first = 0;  // of the reference's 16 bytes of output, each little-endian
@@ -17,4 +17,4 @@ struct Hash128 {
 // Of the bytes under the key (two words, little-endian).
 Hash128 siphash128(std::span<const uint8_t> bytes, uint64_t key0, uint64_t key1);
 
-}  // namespace trireme::graph
+}  // namespace trireme::base

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trireme/compile/plan/reduce_products.h"
+#include "trireme/compile/passes/reduce_products.h"
 
 #include <algorithm>
 #include <optional>
@@ -28,7 +28,6 @@ bool should_reduce(const Node& node) {
   if (node.parallel == node.dims.size()) return true;  // an outer product: nothing is summed
   const auto points = graph::product(node.dims).constant();
   if (!points || *points == 0) return false;
-  // A matrix-vector or outer product moves as much memory either way; the library has the kernels.
   if (*points <= kSmall) return true;
   const auto constant = [](const graph::View& view) {
     return view.offset.is_constant() && std::ranges::all_of(view.strides, &Extent::is_constant);
@@ -37,7 +36,12 @@ bool should_reduce(const Node& node) {
       !constant(node.results[0].view)) {
     return false;
   }
-  return !contract_to_gemm(shape_of(node, {})).gemm;
+  const ContractResult plan = contract_to_gemm(shape_of(node, {}));
+  if (!plan.gemm) return true;
+  // A product with a vector only reads the matrix: a kernel does that at the memory's rate, with
+  // what comes before and after in it.
+  const GemmProblem& problem = plan.gemm->problem;
+  return problem.batch_count() == 1 && (problem.m == 1 || problem.n == 1);
 }
 
 // The product of both operands in the type that sums have.

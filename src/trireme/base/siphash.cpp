@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trireme/graph/check/siphash.h"
+#include "trireme/base/siphash.h"
 
 #include <bit>
 
-namespace trireme::graph {
+namespace trireme::base {
 namespace {
 
 struct State {
@@ -56,4 +56,4 @@ Hash128 siphash128(std::span<const uint8_t> bytes, uint64_t key0, uint64_t key1)
   return {first, state.squeeze()};
 }
 
-}  // namespace trireme::graph
+}  // namespace trireme::base

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trireme/compile/llvm/functions.h"
+#include "trireme/compile/code/functions.h"
 
 #include <array>
 #include <cmath>

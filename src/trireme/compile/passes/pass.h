@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The passes over graphs, in order. docs/passes.md says what each may change.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trireme/graph/ir/graph.h"
+
+namespace trireme::compile {
+
+struct Pass {
+  std::string_view name;
+  bool (*run)(graph::Graph& graph);  // true: changed it
+};
+
+std::span<const Pass> passes();
+
+// What can be switched off: the passes, and `fuse`, without which each node is a kernel of its own.
+std::vector<std::string_view> switches();
+inline constexpr std::string_view kFuse = "fuse";
+
+struct PassOptions {
+  std::vector<std::string> off;  // names of switches()
+  bool verify = false;           // check the graph after each pass
+};
+
+bool is_off(const std::vector<std::string>& off, std::string_view name);
+
+// Throws CompileError where a pass breaks the graph, or an unknown name is switched off.
+void optimise(graph::Graph& graph, const PassOptions& options);
+
+}  // namespace trireme::compile
