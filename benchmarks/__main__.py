@@ -5,24 +5,14 @@ from __future__ import annotations
 
 import json
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
-from benchmarks.measure import ROOT, compare, record_bench
-from benchmarks.programs import PROGRAMS
-from benchmarks.report import page, tables
-
-
-def versions() -> str:
-    found = []
-    for package in ("trireme", "torch", "transformers"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
+from benchmarks.measure import compare, record_bench
+from benchmarks.process import ROOT
+from benchmarks.programs import BY_OP
+from benchmarks.report import page, tables, versions
 
 
 @click.command(help=__doc__)
@@ -32,9 +22,7 @@ def versions() -> str:
 @click.option(
     "--processes", type=click.IntRange(1), help="fresh processes a device  [default: 5, quick 1]"
 )
-@click.option(
-    "--program", "names", multiple=True, type=click.Choice(list(PROGRAMS)), help="only these"
-)
+@click.option("--program", "names", multiple=True, type=click.Choice(BY_OP), help="only these")
 @click.option("--build", type=click.Path(path_type=Path), default=ROOT / "build" / "release")
 @click.option("--json", "json_file", type=click.Path(path_type=Path))
 def main(
@@ -50,7 +38,7 @@ def main(
     rounds = rounds or (5 if quick else 15)
     processes = processes or (1 if quick else 5)
     comparisons = []
-    for name in names or PROGRAMS:
+    for name in names or BY_OP:
         click.echo(f"{name} ...", err=True)
         comparisons.append(compare(name, device, rounds, processes))
     recording = record_bench(build)

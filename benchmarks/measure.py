@@ -4,83 +4,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import tempfile
-import threading
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from types import TracebackType
 from typing import Any
 
+from benchmarks.contenders import EAGER, uncompiled
+from benchmarks.process import ANSWER_TIMEOUT, Worker, WorkerError
 from benchmarks.programs import PROGRAMS
-
-ROOT = Path(__file__).resolve().parent.parent
-ANSWER_TIMEOUT = 300.0
-
-
-class WorkerError(Exception):
-    """A worker ended or hung; the message has the end of what it said."""
-
-
-class Worker:
-    """A `benchmarks.worker` process: started here, gone when the `with` block ends."""
-
-    def __init__(self, program: str, device: str) -> None:
-        self._name = f"{program} on {device}"
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
-        # Eager's process must not pay for the device's library.
-        autoload = "0" if device == "cpu" else "1"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", "--program", program, "--device", device],
-            cwd=ROOT,
-            env={**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": autoload, "HF_HUB_OFFLINE": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
-        self.peak_kib = 0
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
-
-    def answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        watchdog = threading.Timer(ANSWER_TIMEOUT, self._process.kill)
-        watchdog.start()
-        line = self._process.stdout.readline()
-        watchdog.cancel()
-        if not line:
-            self._process.wait()
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip().splitlines()
-            raise WorkerError(
-                f"{self._name} ended with status {self._process.returncode}:"
-                f" {' | '.join(said[-3:])}"
-            )
-        answer: dict[str, Any] = json.loads(line)
-        self.peak_kib = answer["peak_kib"]
-        return answer
-
-    def run(self, steps: int) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"run {steps}\n")
-        self._process.stdin.flush()
-        return self.answer()
 
 
 @dataclass
@@ -123,17 +56,18 @@ class Comparison:
 def compare(program: str, device: str, rounds: int, processes: int) -> Comparison:
     """`rounds` timed rounds on each of the two, by turns, in the last of `processes` pairs."""
     comparison = Comparison(program, Samples(), Samples())
-    both = (("cpu", comparison.eager), (device, comparison.device))
+    both = ((EAGER, comparison.eager), (uncompiled(device), comparison.device))
     try:
         for pair in range(processes):
             last = pair == processes - 1
             with ExitStack() as stack:
                 workers = []
-                for name, samples in both:
-                    worker = stack.enter_context(Worker(program, name))
-                    first = worker.answer()
-                    samples.first_steps.append(first["first_step"])
-                    samples.losses.append(first["loss"])
+                for contender, samples in both:
+                    worker = stack.enter_context(Worker(program, contender))
+                    built = worker.answer()["build_seconds"]
+                    first = worker.run(1)
+                    samples.first_steps.append(built + first["seconds"][0])
+                    samples.losses += first["losses"]
                     workers.append(worker)
                 if last:
                     measure_rounds(comparison, workers, rounds)
@@ -152,7 +86,7 @@ def measure_rounds(comparison: Comparison, workers: list[Worker], rounds: int) -
     for _ in range(rounds):
         for worker, samples in zip(workers, (comparison.eager, comparison.device), strict=True):
             answer = worker.run(steps)
-            samples.steps.append(answer["seconds"] / steps)
+            samples.steps.append(sum(answer["seconds"]) / steps)
             samples.losses += answer["losses"]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Comparison
 from benchmarks.programs import PROGRAMS
+from benchmarks.programs.program import Kind
 
 HEADER = """# Benchmarks
 
@@ -40,6 +42,16 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores"
 
 
+def versions() -> str:
+    found = []
+    for package in ("trireme", "torch", "transformers"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
 def row(comparison: Comparison) -> list[str]:
     title = PROGRAMS[comparison.program].title
     if comparison.error is not None:
@@ -66,8 +78,8 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def tables(comparisons: list[Comparison], recording: dict[str, Any] | None) -> str:
-    training = [item for item in comparisons if PROGRAMS[item.program].trains]
-    loops = [item for item in comparisons if not PROGRAMS[item.program].trains]
+    training = [item for item in comparisons if PROGRAMS[item.program].kind is Kind.TRAINING]
+    loops = [item for item in comparisons if PROGRAMS[item.program].kind is Kind.LOOP]
     parts = []
     if training:
         header = ["training step", "step", "first step", "peak memory", "same losses"]
