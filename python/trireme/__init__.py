@@ -16,7 +16,7 @@ from trireme._version import __version__
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["__version__", "counters", "explain", "replay"]
+__all__ = ["__version__", "counters", "explain", "replay", "segments"]
 
 DEVICE = "trireme"
 _loaded = False
@@ -76,10 +76,26 @@ def counters() -> dict[str, int]:
     return counts
 
 
-def replay(path: str | PathLike[str], partial: bool = False) -> dict[str, Any]:
+def segments() -> dict[str, int]:
+    """What was cut, compiled and followed so far: ``docs/following.md`` has the words.
+
+    `segments` ended, of them `followed` by a compiled program (`followed_symbolically`: with sizes
+    of which some vary), `diverged` after they had been held back; `calls_followed`;
+    `longest_followed` in calls, what the interval has grown to; programs asked for
+    (`symbolic_asked`, `joined_asked`) and `programs_pending`; ``cuts_<reason>``;
+    ``left: <reason>``: why known segments were left.
+    """
+    counts: dict[str, int] = _compiled().segments()
+    return counts
+
+
+def replay(
+    path: str | PathLike[str], partial: bool = False, verify: bool = False
+) -> dict[str, Any]:
     """Executes a recording (``TRIREME_RECORD=FILE``) and compares every value that was read.
 
-    `partial` accepts a recording that was cut off, and executes what there is.
+    `partial` accepts a recording that was cut off, and executes what there is. `verify` compiles
+    the calls, too, and compares what the compiled code gives.
     """
-    result: dict[str, Any] = _compiled().replay(str(path), partial=partial)
+    result: dict[str, Any] = _compiled().replay(str(path), partial=partial, verify=verify)
     return result

@@ -121,14 +121,16 @@ def _fail(error: Exception) -> NoReturn:
 
 @main.command()
 @click.option("--partial", is_flag=True, help="Accept a recording that was cut off.")
+@click.option("--verify", is_flag=True, help="Compile the calls, too, and compare the results.")
 @click.argument("file", type=click.Path(path_type=Path))
-def replay(file: Path, partial: bool) -> None:
+def replay(file: Path, partial: bool, verify: bool) -> None:
     """Run a recording again, without its program, and compare every value that was read.
 
-    Exit status: 0 if all are equal bit for bit, 1 if any differs, 2 if FILE cannot be read.
+    Exit status: 0 if all are equal bit for bit (of compiled code: within its tolerance), 1 if any
+    differs, 2 if FILE cannot be read.
     """
     try:
-        result = trireme.replay(file, partial=partial)
+        result = trireme.replay(file, partial=partial, verify=verify)
     except (OSError, RuntimeError, ValueError) as error:
         _fail(error)
     equal, line = describe_replay(result)

@@ -13,13 +13,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+# Bit-equality with eager is PyTorch's own kernels'. Tests of compiled code ask for it.
+os.environ.setdefault("TRIREME_COMPILE", "0")
+
 import pytest
 import torch
 
 HERE = Path(__file__).resolve().parent
-for folder in ("conformance", "models", "property"):
-    if str(HERE / folder) not in sys.path:
-        sys.path.insert(0, str(HERE / folder))
+ROOT = HERE.parents[1]  # of the package `benchmarks`
+for folder in (HERE / "conformance", HERE / "models", HERE / "property", ROOT):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 # "cpu" proves the harness itself: everything must pass there.
 TARGET = os.environ.get("TRIREME_TEST_DEVICE", "trireme")

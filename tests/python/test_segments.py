@@ -13,16 +13,18 @@ from pathlib import Path
 import pytest
 from subprogram import check_program
 
-# Repeats a step of 12 calls; every repetition from the fifth on leaves it in one way, at call `at`.
+# Repeats a step of 13 calls; every second repetition from some on leaves it in one way, at call `at`.
 PROGRAM = """
 import json, sys, time
 import torch
 import trireme._C as native
 
 interval_calls = 12
+BIG = torch.ones(256, 256, dtype=torch.float64)
 
-def step(x, w, at, how, kept):
+def step(x, w, big, at, how, kept):
     read = None
+    big = big @ big  # takes long: what follows has been recorded before it runs
     for call in range(interval_calls):
         if call == at and how == "op":
             x = x - w
@@ -49,17 +51,18 @@ def step(x, w, at, how, kept):
 def run(device, how):
     w = torch.arange(8, dtype=torch.float64).to(device)
     x = torch.ones(8, dtype=torch.float64).to(device)
+    big = BIG.to(device)
     kept, reads = [], []
-    for repetition in range(5 + 2 * interval_calls):
-        leaves = repetition >= 5 and repetition % 2 == 1
-        x, read = step(x, w, (repetition - 5) // 2 if leaves else -1, how, kept)
+    for repetition in range(WARM + 2 * interval_calls):
+        leaves = repetition >= WARM and repetition % 2 == 1
+        x, read = step(x, w, big, (repetition - WARM) // 2 if leaves else -1, how, kept)
         reads.append(read)
         reads.append(x[0].item())  # the program waits: a segment ends
         while native.segments()["programs_pending"]:
             time.sleep(0.001)
     return [x.tolist(), w.tolist(), reads, [k.tolist() for k in kept]]
 
-how = sys.argv[1]
+how, WARM = sys.argv[1], int(sys.argv[2])
 expected = run("cpu", how)
 actual = run("trireme", how)
 print(json.dumps({"equal": expected == actual, "segments": native.segments(),
@@ -102,7 +105,7 @@ print(json.dumps({"difference": max(abs(a - b) for a, b in zip(expected, actual)
 
 
 def followed(
-    tmp_path: Path, source: str, *arguments: str, interval: int, runs: str
+    tmp_path: Path, source: str, *arguments: str, interval: int | str, runs: str
 ) -> dict[str, object]:
     printed = check_program(
         source,
@@ -117,9 +120,18 @@ def followed(
 @pytest.mark.parametrize("interval", [5, 7, 64])
 @pytest.mark.parametrize("how", ["none", "op", "shape", "number", "keep", "read"])
 def test_leaving_the_known_stream(how: str, interval: int, runs: str, tmp_path: Path) -> None:
-    seen = followed(tmp_path, PROGRAM, how, interval=interval, runs=runs)
+    seen = followed(tmp_path, PROGRAM, how, "5", interval=interval, runs=runs)
     assert seen["equal"], seen
     assert seen["segments"]["followed"] > 0, seen  # type: ignore[index]
+
+
+@pytest.mark.parametrize("runs", ["interpret", "1"])
+@pytest.mark.parametrize("how", ["none", "op", "shape", "number", "keep", "read"])
+def test_leaving_a_grown_segment(how: str, runs: str, tmp_path: Path) -> None:
+    seen = followed(tmp_path, PROGRAM, how, "21", interval="4+", runs=runs)
+    assert seen["equal"], seen
+    assert seen["segments"]["joined_asked"] > 0, seen  # type: ignore[index]
+    assert seen["segments"]["longest_followed"] > 4, seen  # type: ignore[index]
 
 
 @pytest.mark.parametrize("runs", ["interpret", "1"])
@@ -131,7 +143,30 @@ def test_training_is_followed(interval: int, runs: str, tmp_path: Path) -> None:
 
 
 def test_nothing_is_followed_without_a_compiler(tmp_path: Path) -> None:
-    printed = check_program(PROGRAM, tmp_path, "none", environment={"TRIREME_COMPILE": ""})
+    printed = check_program(PROGRAM, tmp_path, "none", "5", environment={"TRIREME_COMPILE": "0"})
     seen = json.loads(printed.splitlines()[-1])
     assert seen["equal"]
     assert seen["segments"]["segments"] == 0
+
+
+EXPLAINED = """
+import time
+import torch
+import trireme
+
+trireme.explain(enable=True)
+x = torch.ones(8, device="trireme")
+for step in range(8):
+    (x * 2 + step).relu().sum().item()
+    while trireme.segments()["programs_pending"]:
+        time.sleep(0.001)
+print(trireme.explain())
+"""
+
+
+def test_each_segment_has_a_line_in_the_transcript(tmp_path: Path) -> None:
+    printed = check_program(EXPLAINED, tmp_path, environment={"TRIREME_COMPILE": "1"})
+    lines = [line.strip() for line in printed.splitlines() if "-- segment of 4 calls" in line]
+    cut = "cut: the program waited for a value; ran "
+    assert lines[0].endswith(cut + "call by call: not known"), printed
+    assert lines[-1].endswith(cut + "as compiled code"), printed
