@@ -154,16 +154,31 @@ class Former {
       if (!std::ranges::all_of(moving, [&](uint32_t n) { return extend(joined, n, false); })) {
         continue;
       }
+      for (const uint32_t n : moving) step_of_[n] = earlier;
       for (const uint32_t n : moving) {
-        step_of_[n] = earlier;
-        for (const Operand& read : node(n).operands) toucher_[read.value] = earlier;
+        for (const Operand& read : node(n).operands) {
+          toucher_[read.value] = earlier;
+          find_last_reader(read.value);
+        }
+        for (const Result& result : node(n).results) {
+          if (result.base != kNoValue) find_last_reader(result.base);
+        }
       }
       cluster_of(earlier) = std::move(joined);
       cluster_of(step).nodes.clear();
-      if (step + 1 == steps_.size()) steps_.pop_back();
       step = earlier;
     }
     return step;
+  }
+
+  // Its readers have moved.
+  void find_last_reader(ValueId value) {
+    uint32_t last = kNoStep;
+    for (const auto& use : uses_.uses[value]) {
+      const uint32_t step = step_of_[use.node];
+      if (step != kNoStep && (last == kNoStep || step > last)) last = step;
+    }
+    last_reader_[value] = last;
   }
 
   // Adds the node to the cluster, if that is possible. `sibling`: it reads what the cluster reads,
