@@ -12,8 +12,8 @@
 #include <limits>
 #include <new>
 
+#include "trireme/base/openmp.h"
 #include "trireme/compile/library/gemm.h"
-#include "trireme/compile/library/openmp.h"
 
 namespace {
 

@@ -14,4 +14,12 @@ void release_openmp_team() {
 #endif
 }
 
+CountedByOpenMp::CountedByOpenMp() {
+#ifdef _OPENMP
+  // The second thread of the team is the one that is counted; it sleeps.
+#pragma omp parallel num_threads(2)
+  asm volatile("");
+#endif
+}
+
 }  // namespace trireme::record

@@ -12,4 +12,16 @@ namespace trireme::record {
 // where both teams fit.
 void release_openmp_team();
 
+// In its lifetime the calling thread counts as one that has work of its own for long: libgomp sees
+// more threads than processors, where they are, and its teams sleep instead of spinning. The two
+// threads of a team that share a core, because a busy thread of lower priority has the other, would
+// spin for a whole time slice at the end of each region.
+class CountedByOpenMp {
+ public:
+  CountedByOpenMp();
+  ~CountedByOpenMp() { release_openmp_team(); }
+  CountedByOpenMp(const CountedByOpenMp&) = delete;
+  CountedByOpenMp& operator=(const CountedByOpenMp&) = delete;
+};
+
 }  // namespace trireme::record

@@ -198,7 +198,8 @@ class Executor {
   }
 
   void run_followed(CallWarnings& warnings, const MakeProgram& make) {
-    ReferenceExecutor executor;
+    // Compiled code has other bits anyway.
+    ReferenceExecutor executor(compiling_ == Compiling::On ? Threads::AsItPays : Threads::AsEager);
     record::recorder().queue_releases(true);
     ProgramMaker maker(make);
     SegmentRunner runner(record::recorder().queue(), maker, interval_.calls, interval_.grows,

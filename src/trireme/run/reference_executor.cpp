@@ -11,9 +11,11 @@
 #include <optional>
 #include <vector>
 
+#include "trireme/base/openmp.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/random/random.h"
+#include "trireme/run/small_call.h"
 
 namespace trireme::run {
 namespace {
@@ -188,6 +190,7 @@ void ReferenceExecutor::run_op(Call& call) {
     }
     if (call.threads != at::get_num_threads()) at::set_num_threads(call.threads);
     const c10::AutoGradMode grad_mode(form.grad_mode);
+    const base::OneThread alone(threads_ == Threads::AsItPays && is_small_call(form));
     call_op(form, tensors_, call.bindings.values, call.random, stack_);
     if (call.completion != nullptr) {
       call.completion->results.assign(stack_.begin(), stack_.end());

@@ -5,6 +5,7 @@
 
 #include <ATen/core/stack.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -27,11 +28,16 @@ void call_op(const record::CallForm& form, c10::ArrayRef<at::Tensor> tensors,
              c10::ArrayRef<c10::IValue> values, const record::PhiloxState& random,
              torch::jit::Stack& stack);
 
+// Threads that a call runs on: as many as eager CPU would take, for its bits; or one where more
+// gain nothing (run/small_call.h).
+enum class Threads : uint8_t { AsEager, AsItPays };
+
 class ReferenceExecutor {
  public:
   // Told of each error found; without one, the recorder is, and through it the program.
   using NoteError = std::function<void(std::shared_ptr<const record::CallError>)>;
   explicit ReferenceExecutor(NoteError note_error = {}) : note_error_(std::move(note_error)) {}
+  explicit ReferenceExecutor(Threads threads) : threads_(threads) {}
 
   // Runs the call. Errors are kept in the storages it should have written, or in its completion.
   void run(record::Call& call);
@@ -44,6 +50,7 @@ class ReferenceExecutor {
   void fail(record::Call& call, const std::exception& error);
 
   NoteError note_error_;
+  Threads threads_ = Threads::AsEager;
   std::vector<at::Tensor> tensors_;  // kept between calls: no allocation per call
   torch::jit::Stack stack_;
 };

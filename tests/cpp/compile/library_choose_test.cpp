@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "library_support.h"
+#include "trireme/base/openmp.h"
 #include "trireme/compile/library/choose.h"
-#include "trireme/compile/library/openmp.h"
 
 namespace trireme::compile {
 namespace {

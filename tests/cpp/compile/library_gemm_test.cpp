@@ -7,7 +7,7 @@
 
 #include "library_support.h"
 #include "trireme/base/errors.h"
-#include "trireme/compile/library/openmp.h"
+#include "trireme/base/openmp.h"
 
 namespace trireme::compile {
 namespace {

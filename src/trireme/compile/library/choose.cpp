@@ -8,7 +8,7 @@
 #include <limits>
 #include <new>
 
-#include "trireme/compile/library/openmp.h"
+#include "trireme/base/openmp.h"
 
 namespace trireme::compile {
 namespace {

@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "trireme/base/errors.h"
-#include "trireme/compile/library/openmp.h"
+#include "trireme/base/openmp.h"
 
 namespace trireme::compile::onednn {
 namespace {

@@ -2,52 +2,12 @@
 #include "trireme/compile/plan/sharing.h"
 
 #include <algorithm>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 namespace trireme::compile {
 namespace {
-
-// One load or store, with the loops around it, outermost first.
-struct Access {
-  const Index* index = nullptr;
-  std::vector<const Loop*> loops;
-};
-
-struct Finder {
-  uint32_t read;
-  uint32_t written;
-  std::vector<const Loop*> loops{};
-  std::vector<Access> loads{};
-  std::optional<Access> store{};
-  bool legal = true;
-
-  static bool is(const Place& place, uint32_t buffer) {
-    return place.kind == Place::Kind::Buffer && place.number == buffer;
-  }
-
-  void visit(const Loop& loop) {
-    loops.push_back(&loop);
-    for (const Statement& statement : loop.body) {
-      if (const auto* inner = std::get_if<Loop>(&statement.is)) visit(*inner);
-      if (const auto* load = std::get_if<Load>(&statement.is)) {
-        if (is(load->from, written)) legal = false;
-        if (!is(load->from, read)) continue;
-        if (store) legal = false;  // read again after it was written
-        loads.push_back({&load->from.index, loops});
-      }
-      if (const auto* one = std::get_if<Store>(&statement.is)) {
-        if (is(one->to, read)) legal = false;
-        if (!is(one->to, written)) continue;
-        if (store) legal = false;
-        store = {&one->to.index, loops};
-      }
-    }
-    loops.pop_back();
-  }
-};
 
 bool known(const Index& index) { return index.registers.empty(); }
 
@@ -74,9 +34,30 @@ bool same_steps(const Steps& left, Steps right) {
   return right.empty();
 }
 
+}  // namespace
+
+Sharing::Sharing(const Kernel& kernel) : kernel_(kernel), buffers_(kernel.buffers.size()) {
+  for (const Loop& loop : kernel.body) visit(loop);
+}
+
+void Sharing::visit(const Loop& loop) {
+  loops_.push_back(&loop);
+  for (const Statement& statement : loop.body) {
+    ++position_;
+    if (const auto* inner = std::get_if<Loop>(&statement.is)) visit(*inner);
+    const auto note = [&](const Place& place, std::vector<Access> Buffer::*list) {
+      if (place.kind != Place::Kind::Buffer) return;
+      (buffers_[place.number].*list).push_back({&place.index, loops_, position_});
+    };
+    if (const auto* load = std::get_if<Load>(&statement.is)) note(load->from, &Buffer::loads);
+    if (const auto* store = std::get_if<Store>(&statement.is)) note(store->to, &Buffer::stores);
+  }
+  loops_.pop_back();
+}
+
 // Whether the load touches, within each point of the loops that both are in, what the store writes
 // in that point.
-bool same_elements(const Access& load, const Access& store) {
+bool Sharing::same_elements(const Access& load, const Access& store) {
   if (!known(*load.index) || !known(*store.index)) return false;
   if (!(load.index->offset == store.index->offset)) return false;
   size_t common = 0;
@@ -94,17 +75,18 @@ bool same_elements(const Access& load, const Access& store) {
                     steps_of(*store.index, std::span(store.loops).subspan(common)));
 }
 
-}  // namespace
-
-bool may_take_place(const Kernel& kernel, uint32_t read, uint32_t written) {
-  if (graph::size_of(kernel.buffers[read].dtype) != graph::size_of(kernel.buffers[written].dtype)) {
+bool Sharing::may_take_place(uint32_t read, uint32_t written) const {
+  if (graph::size_of(kernel_.buffers[read].dtype) !=
+      graph::size_of(kernel_.buffers[written].dtype)) {
     return false;
   }
-  Finder finder{read, written};
-  for (const Loop& loop : kernel.body) finder.visit(loop);
-  if (!finder.legal || !finder.store) return false;
-  return std::ranges::all_of(
-      finder.loads, [&](const Access& load) { return same_elements(load, *finder.store); });
+  const Buffer& from = buffers_[read];
+  const Buffer& to = buffers_[written];
+  if (!from.stores.empty() || !to.loads.empty() || to.stores.size() != 1) return false;
+  const Access& store = to.stores[0];
+  return std::ranges::all_of(from.loads, [&](const Access& load) {
+    return load.position < store.position && same_elements(load, store);
+  });
 }
 
 }  // namespace trireme::compile

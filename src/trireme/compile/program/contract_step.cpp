@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "trireme/base/openmp.h"
 #include "trireme/compile/library/contract.h"
-#include "trireme/compile/library/openmp.h"
 #include "trireme/compile/program/copy.h"
 #include "trireme/compile/program/library_steps.h"
 
@@ -96,22 +96,6 @@ double work_of(const GemmProblem& problem) {
          static_cast<double>(problem.n) * static_cast<double>(problem.k);
 }
 
-// What is prepared in its lifetime runs on one thread.
-class OneThread {
- public:
-  explicit OneThread(bool alone) : before_(alone ? omp_get_max_threads() : 0) {
-    if (before_ != 0) omp_set_num_threads(1);
-  }
-  ~OneThread() {
-    if (before_ != 0) omp_set_num_threads(before_);
-  }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;  // 0: as it was
-};
-
 class ContractStep final : public Step {
  public:
   ContractStep(const Node& node, GemmChooser& chooser) : node_(node), chooser_(chooser) {}
@@ -128,7 +112,7 @@ class ContractStep final : public Step {
     }
     ContractResult plan = contract_to_gemm(shape);
     if (!plan.gemm) throw std::runtime_error("a contraction is no product: " + plan.reason);
-    const OneThread alone(work_of(plan.gemm->problem) < kSerialWork);
+    const base::OneThread alone(work_of(plan.gemm->problem) < kSerialWork);
     GemmResult made = chooser_.make(plan.gemm->problem);
     if (!made.gemm) {
       throw std::runtime_error("no library takes the product " +

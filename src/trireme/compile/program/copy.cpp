@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "trireme/compile/library/openmp.h"
+#include "trireme/base/openmp.h"
 
 namespace trireme::compile {
 namespace {

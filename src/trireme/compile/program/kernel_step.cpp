@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <utility>
+#include <vector>
 
+#include "trireme/base/openmp.h"
 #include "trireme/compile/kernel/columns.h"
-#include "trireme/compile/library/openmp.h"
 #include "trireme/compile/plan/sharing.h"
 #include "trireme/compile/program/check_indices.h"
 
@@ -121,25 +123,23 @@ void KernelStep::load(std::shared_ptr<const Module> module, KernelFunction funct
   function_ = function;
 }
 
-bool KernelStep::may_replace(uint32_t written, ValueId value) const {
-  // A value that is read through several buffers has to be replaceable in each.
-  for (uint32_t read = 0; read < kernel_.buffers.size(); ++read) {
-    if (kernel_.kernel.buffers[read].written || kernel_.buffers[read].value != value) continue;
-    if (!may_take_place(kernel_.kernel, read, written)) return false;
-  }
-  return true;
-}
-
 StepAccess KernelStep::access() const {
   StepAccess access;
+  // A value may be read through several buffers.
+  std::map<ValueId, std::vector<uint32_t>> readers;
   for (uint32_t i = 0; i < kernel_.buffers.size(); ++i) {
-    if (!kernel_.kernel.buffers[i].written) access.reads.push_back(kernel_.buffers[i].value);
+    if (kernel_.kernel.buffers[i].written) continue;
+    access.reads.push_back(kernel_.buffers[i].value);
+    readers[kernel_.buffers[i].value].push_back(i);
   }
+  const Sharing sharing(kernel_.kernel);
   for (uint32_t i = 0; i < kernel_.buffers.size(); ++i) {
     if (!kernel_.kernel.buffers[i].written) continue;
     StepAccess::Write write{kernel_.buffers[i].value, kernel_.buffers[i].base};
-    for (const ValueId value : access.reads) {
-      if (may_replace(i, value)) write.over.push_back(value);
+    for (const auto& [value, buffers] : readers) {
+      const bool replaces = std::ranges::all_of(
+          buffers, [&](uint32_t read) { return sharing.may_take_place(read, i); });
+      if (replaces) write.over.push_back(value);
     }
     access.writes.push_back(std::move(write));
   }

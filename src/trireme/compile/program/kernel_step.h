@@ -29,9 +29,6 @@ class KernelStep final : public Step {
   std::string describe() const override;
 
  private:
-  // Whether the written buffer may lie where the value does.
-  bool may_replace(uint32_t written, ValueId value) const;
-
   ClusterKernel kernel_;
   uint32_t call_;
   std::shared_ptr<const Module> module_;

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <exception>
+#include <optional>
 #include <utility>
+
+#include "trireme/record/openmp_team.h"
 
 namespace trireme::run {
 namespace {
@@ -48,15 +51,18 @@ void ProgramMaker::ask(ProgramRequest request, std::shared_ptr<ProgramSlot> slot
 void ProgramMaker::loop() {
   c10::setThreadName("trireme-compile");
   lower_priority();
+  std::optional<record::CountedByOpenMp> busy;
   while (true) {
     Job job;
     {
       std::unique_lock lock(mutex_);
+      if (jobs_.empty()) busy.reset();
       wakes_.wait(lock, [&] { return stopping_ || !jobs_.empty(); });
       if (stopping_) return;
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }
+    if (!busy) busy.emplace();
     try {
       job.slot->fill(make_(job.request));
     } catch (const std::exception& reason) {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The functions of OpenMP that are used here, as its standard declares them. Not <omp.h>: it
+// belongs to one compiler, and clang-tidy cannot read g++'s.
+#pragma once
+
+extern "C" {
+int omp_get_max_threads() noexcept;
+int omp_get_thread_num() noexcept;
+void omp_set_num_threads(int threads) noexcept;
+}
+
+namespace trireme::base {
+
+// In its lifetime, parallel regions that this thread begins have one thread, where asked for.
+class OneThread {
+ public:
+  explicit OneThread(bool alone) : before_(alone ? omp_get_max_threads() : 1) {
+    if (before_ != 1) omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    if (before_ != 1) omp_set_num_threads(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;  // 1: left as it was
+};
+
+}  // namespace trireme::base
