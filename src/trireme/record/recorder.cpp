@@ -2,6 +2,7 @@
 #include "trireme/record/recorder.h"
 
 #include <ATen/Parallel.h>
+#include <c10/core/AutogradState.h>
 #include <c10/core/StorageImpl.h>
 
 #include <algorithm>
@@ -41,7 +42,12 @@ Recorder& recorder() {
 
 // Gives a thread's draft back when the thread ends.
 struct Recorder::ThreadDraft {
-  ThreadDraft() { t_draft = recorder().take_draft(); }
+  ThreadDraft() {
+    t_draft = recorder().take_draft();
+    // Backward passes run on this thread, as the CPU's do. Recording them is all there is to do: a
+    // thread of autograd's own would cost two switches of thread and GIL for each.
+    c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
+  }
   ~ThreadDraft() {
     recorder().give_draft(t_draft);
     t_draft = nullptr;
