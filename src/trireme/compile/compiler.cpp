@@ -17,6 +17,7 @@
 #include "trireme/compile/library/convolution.h"
 #include "trireme/compile/library/gemm.h"
 #include "trireme/compile/passes/pass.h"
+#include "trireme/compile/program/attend_step.h"
 #include "trireme/compile/program/kernel_step.h"
 #include "trireme/compile/program/library_steps.h"
 #include "trireme/compile/program/program.h"
@@ -62,6 +63,7 @@ class CpuCompiler final : public Compiler {
     if (node.as<graph::Contract>() != nullptr || node.as<graph::Convolve>() != nullptr) {
       return refuse_library(node);
     }
+    if (node.as<graph::Attend>() != nullptr) return refuse_attend(node);
     return kernel_refusal(graph, node);
   }
 
@@ -87,6 +89,8 @@ class CpuCompiler final : public Compiler {
         steps.push_back(make_contract_step(node, chooser_));
       } else if (node.as<graph::Convolve>() != nullptr) {
         steps.push_back(make_convolve_step(node));
+      } else if (node.as<graph::Attend>() != nullptr) {
+        steps.push_back(make_attend_step(node));
       } else {
         auto made =
             std::make_unique<KernelStep>(step_kernel(*kept, schedule[number], leaves), node.call);
