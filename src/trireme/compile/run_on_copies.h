@@ -33,6 +33,7 @@ class BufferSurroundings final : public Surroundings {
   }
 
   std::byte* input(uint32_t index) override { return inputs_[index].bytes().data(); }
+  uint64_t input_version(uint32_t /*index*/) override { return 0; }
   std::byte* output(uint32_t index) override {
     outputs_[index] = graph::Buffer(output_bytes_[index]);
     return outputs_[index].bytes().data();

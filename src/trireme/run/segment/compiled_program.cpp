@@ -31,6 +31,9 @@ class SegmentSurroundings final : public compile::Surroundings {
       : graph_(graph), storages_(storages), opaque_(log) {}
 
   std::byte* input(uint32_t index) override { return memory_of(graph_.inputs[index]); }
+  uint64_t input_version(uint32_t index) override {
+    return version_of(*storages_[graph_.inputs[index]]);
+  }
   std::byte* output(uint32_t index) override { return memory_of(graph_.outputs[index]); }
 
   void drop_input(uint32_t index) override {
@@ -109,6 +112,7 @@ void CompiledProgram::run(const SegmentLog& log, std::span<record::VirtualStorag
     for (uint32_t i = 0; i < all.size(); ++i) all[i] = i;
     poison(error, log.calls().back(), all);
   }
+  for (const LogId id : graph_.outputs) storages[id]->version = 0;
 }
 
 std::unique_ptr<Program> make_compiled_program(const ProgramRequest& request) {
