@@ -15,7 +15,7 @@
 
 namespace trireme::compile {
 
-class BufferSurroundings final : public Surroundings {
+class BufferSurroundings : public Surroundings {
  public:
   BufferSurroundings(const graph::Graph& graph, const graph::Inputs& inputs,
                      graph::OpaqueRunner* opaque)
@@ -47,6 +47,9 @@ class BufferSurroundings final : public Surroundings {
                   std::span<const std::span<std::byte>> results) override {
     opaque_->run(node, operands, results);
   }
+
+  // What the last run left in an output that belongs to no input.
+  const std::byte* last(size_t output) const { return outputs_[output].bytes().data(); }
 
   std::vector<graph::Buffer> take_outputs() {
     for (size_t i = 0; i < outputs_.size(); ++i) {
