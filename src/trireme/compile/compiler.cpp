@@ -79,6 +79,7 @@ class CpuCompiler final : public Compiler {
     std::vector<std::unique_ptr<Step>> steps;
     std::vector<ScheduledKernel> kernels;
     const bool fuses = !is_off(options.off, kFuse);
+    const bool packs = !is_off(options.off, kPackWeights);
     const std::vector<ScheduledStep> schedule = form_clusters(*kept, fuses);
     const std::vector<bool> leaves = values_that_leave(*kept, schedule);
     for (uint32_t number = 0; number < schedule.size(); ++number) {
@@ -86,7 +87,8 @@ class CpuCompiler final : public Compiler {
       if (node.as<graph::Opaque>() != nullptr) {
         steps.push_back(make_opaque_step(*kept, node));
       } else if (node.as<graph::Contract>() != nullptr) {
-        steps.push_back(make_contract_step(node, chooser_));
+        steps.push_back(make_contract_step(
+            node, chooser_, packs ? packable_input(*kept, node, packed_weights_) : std::nullopt));
       } else if (node.as<graph::Convolve>() != nullptr) {
         steps.push_back(make_convolve_step(node));
       } else if (node.as<graph::Attend>() != nullptr) {
@@ -155,6 +157,7 @@ class CpuCompiler final : public Compiler {
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, LoadedKernel> loaded_;  // by text
   mutable GemmChooser chooser_;
+  mutable PackedWeights packed_weights_{PackedWeights::part_of_memory()};
   mutable KernelProcess process_;
 };
 

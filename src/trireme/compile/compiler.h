@@ -27,6 +27,11 @@ class Surroundings {
 
   // What the input holds; also where an output that belongs to this input is left.
   virtual std::byte* input(uint32_t index) = 0;
+  // A number of what the input holds before the run: the same number as at an earlier run, of this
+  // input or another, means the same bytes. For what a program keeps of inputs that do not change
+  // (packed weights). 0: not known; nothing is to be kept. Of an input that the graph itself writes
+  // to, the number is that of the bytes before.
+  virtual uint64_t input_version(uint32_t index) = 0;
   // Memory of an output that belongs to no input; made when it is first asked for.
   virtual std::byte* output(uint32_t index) = 0;
   // A dying input that is not read any more.

@@ -15,7 +15,7 @@
 
 namespace trireme::compile {
 
-class BufferSurroundings final : public Surroundings {
+class BufferSurroundings : public Surroundings {
  public:
   BufferSurroundings(const graph::Graph& graph, const graph::Inputs& inputs,
                      graph::OpaqueRunner* opaque)
@@ -33,6 +33,7 @@ class BufferSurroundings final : public Surroundings {
   }
 
   std::byte* input(uint32_t index) override { return inputs_[index].bytes().data(); }
+  uint64_t input_version(uint32_t /*index*/) override { return 0; }
   std::byte* output(uint32_t index) override {
     outputs_[index] = graph::Buffer(output_bytes_[index]);
     return outputs_[index].bytes().data();
@@ -46,6 +47,9 @@ class BufferSurroundings final : public Surroundings {
                   std::span<const std::span<std::byte>> results) override {
     opaque_->run(node, operands, results);
   }
+
+  // What the last run left in an output that belongs to no input.
+  const std::byte* last(size_t output) const { return outputs_[output].bytes().data(); }
 
   std::vector<graph::Buffer> take_outputs() {
     for (size_t i = 0; i < outputs_.size(); ++i) {

@@ -83,6 +83,7 @@ void copy_in(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   const record::Geometry geometry = record::geometry_of(*self.unsafeGetTensorImpl());
   const at::Tensor target = run::host_tensor(storage, geometry, geometry.offset);
   copy_memory(target, source);
+  storage.version = 0;
   if (recorder.observed()) {
     const record::SiteId site = record::current_site();  // before the lock: it may need the GIL
     recorder.tell([&](record::Observer& observer) {

@@ -56,6 +56,7 @@ at::Tensor dense_to_host(const at::Tensor& tensor) {
   record::recorder().wait_for_data(*storage);
   const record::Geometry geometry = record::geometry_of(*tensor.unsafeGetTensorImpl());
   at::Tensor host = run::host_tensor(*storage, geometry, geometry.offset);
+  storage->version = 0;  // a custom op may write to what its schema does not say
   if (tensor.is_quantized()) {
     host = quantized(host.storage(), geometry, c10::DispatchKey::QuantizedCPU, tensor.quantizer());
   }
@@ -272,6 +273,7 @@ class OpaqueCall {
       storage.memory = pair.host.storage();
       storage.shadow.reset();
     }
+    storage.version = 0;
     const size_t nbytes = storage.memory.nbytes();
     if (nbytes != storage.nbytes) {
       storage.nbytes = nbytes;

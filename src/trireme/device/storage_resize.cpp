@@ -14,6 +14,7 @@ namespace {
 // On the executor's thread.
 void resize_memory(record::VirtualStorage& storage, size_t nbytes) {
   storage.shadow.reset();
+  storage.version = 0;
   if (!storage.memory || storage.memory.nbytes() == nbytes) return;
   c10::Allocator* allocator = run::host_allocator();
   c10::DataPtr data = allocator->allocate(nbytes);

@@ -21,8 +21,8 @@ namespace trireme::record {
 // every call that names the storage, deletes it. Calls therefore hold plain pointers: no reference
 // is counted per call.
 //
-// `memory`, `shadow` and `error` belong to the executor thread; another thread may read them after
-// it has waited for `last_write` (and write them after it has waited for `last_use`).
+// `memory`, `shadow`, `error` and `version` belong to the executor thread; another thread may read
+// them after it has waited for `last_write` (and write them after it has waited for `last_use`).
 struct VirtualStorage {
   explicit VirtualStorage(uint64_t id_, size_t nbytes_) : id(id_), nbytes(nbytes_) {}
 
@@ -38,6 +38,9 @@ struct VirtualStorage {
   c10::Storage memory;  // CPU memory; null until first needed
   at::Tensor shadow;    // last CPU tensor made over `memory`, kept for the next call
   std::shared_ptr<const CallError> error;  // set when the call that should have written it failed
+  // Names what `memory` holds, for those who keep what they made of it: no two contents have the
+  // same number. 0: not named yet. Whoever may have written to `memory` sets it to 0.
+  uint64_t version = 0;
   // Its number in the segment log that the executor fills, which has this stamp. The executor's.
   uint64_t log_stamp = 0;
   uint32_t log_id = 0;

@@ -7,6 +7,7 @@
 #include <c10/core/TensorImpl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <optional>
 #include <vector>
@@ -140,6 +141,15 @@ const c10::Storage& host_memory(VirtualStorage& storage) {
   return storage.memory;
 }
 
+uint64_t version_of(VirtualStorage& storage) {
+  static std::atomic<uint64_t> last{0};
+  const bool shadow = storage.shadow.defined() && storage.memory &&
+                      storage.shadow.storage().is_alias_of(storage.memory);
+  if (!storage.memory || storage.memory.use_count() > (shadow ? 2U : 1U)) return 0;
+  if (storage.version == 0) storage.version = ++last;
+  return storage.version;
+}
+
 at::Tensor host_tensor(VirtualStorage& storage, const Geometry& geometry, int64_t offset) {
   return make_host_tensor(host_memory(storage), geometry, offset);
 }
@@ -183,6 +193,7 @@ void ReferenceExecutor::run_op(Call& call) {
         continue;
       }
       VirtualStorage& storage = *ref.storage;
+      if (form.written[i]) storage.version = 0;
       if (!storage.shadow.defined() || !fits(storage.shadow, form.tensors[i], ref.offset)) {
         storage.shadow = host_tensor(storage, form.tensors[i], ref.offset);
       }

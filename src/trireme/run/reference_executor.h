@@ -23,6 +23,10 @@ at::Tensor host_tensor(record::VirtualStorage& storage, const record::Geometry& 
 // storage's use.
 const c10::Storage& host_memory(record::VirtualStorage& storage);
 
+// VirtualStorage::version, given where there is none; 0 where somebody else has the memory, too,
+// and may write to it unseen. The executor's thread.
+uint64_t version_of(record::VirtualStorage& storage);
+
 // Runs the form's op on CPU tensors given for its tensor arguments. Results are left on `stack`.
 void call_op(const record::CallForm& form, c10::ArrayRef<at::Tensor> tensors,
              c10::ArrayRef<c10::IValue> values, const record::PhiloxState& random,

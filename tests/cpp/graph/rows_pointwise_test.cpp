@@ -152,6 +152,36 @@ TEST(CompareRows, IntegerNumbersWrapInNarrowTypes) {
   EXPECT_EQ(text(calls.graph().nodes[0]), "and(load0, -1)");
 }
 
+TEST(CompareRows, IsinComparesWithEachOfAFew) {
+  const auto found = [](double element, const Extents& sizes, bool invert) {
+    CallRunner calls;
+    const Tensor target = calls.fresh_scalar(DType::Bool);
+    calls.add(
+        "isin.Tensor_Tensor",
+        {calls.scalar(element),
+         sizes.empty() ? calls.scalar(2) : calls.tensor(sizes, DType::Float64), false, invert},
+        {target});
+    EXPECT_TRUE(calls.declined().empty());
+    return std::pair(text(calls.graph().nodes[0]), calls.graph().nodes[0].operands.size());
+  };
+  EXPECT_EQ(found(2, {}, false).first, "eq(load0, load1)");
+  EXPECT_EQ(found(2, {}, true).first, "not(eq(load0, load1))");
+  EXPECT_EQ(found(2, {3}, false).first,
+            "or(or(eq(load0, load1), eq(load0, load2)), eq(load0, load3))");
+  EXPECT_EQ(found(2, {16}, false).second, 17U);
+
+  CallRunner calls;
+  calls.add("isin.Tensor_Tensor", {calls.tensor({8}), calls.tensor({17}), false, false},
+            {calls.fresh({8}, DType::Bool)});
+  calls.add("isin.Tensor_Tensor", {calls.tensor({8}), calls.tensor({2, 2}), false, false},
+            {calls.fresh({8}, DType::Bool)});
+  calls.add("isin.Tensor_Tensor",
+            {calls.tensor({8}), calls.tensor({2}, DType::Int64), false, false},
+            {calls.fresh({8}, DType::Bool)});
+  static_cast<void>(calls.graph());
+  EXPECT_EQ(calls.declined().size(), 3U);
+}
+
 TEST(CompareRows, Values) {
   EXPECT_EQ(result("logical_xor", {2, 3}, {}, DType::Bool), 0);
   EXPECT_EQ(result("logical_and", {2, 3}, {}, DType::Bool), 1);

@@ -40,6 +40,7 @@ ContractShape shape_of(const graph::Node& node, std::span<const int64_t> symbols
 struct ContractCopy {
   std::vector<int64_t> sizes{};
   std::vector<int64_t> strides{};
+  bool operator==(const ContractCopy&) const = default;
 };
 
 // The product, in place but for copies. The first operand is A.
@@ -51,6 +52,7 @@ struct ContractGemm {
   int64_t c_offset = 0;
   std::optional<ContractCopy> copy_a{};
   std::optional<ContractCopy> copy_b{};
+  bool operator==(const ContractGemm&) const = default;
 };
 
 struct ContractResult {

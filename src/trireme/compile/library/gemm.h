@@ -112,6 +112,8 @@ class Gemm {
   // packed_bytes() bytes, aligned to 64.
   virtual size_t packed_bytes() const { return 0; }
   virtual void pack(const void* b, std::byte* packed, std::byte* scratch) const;
+  // Names the library's format: products with equal ones of the same B may share what pack() wrote.
+  virtual std::string packed_format() const { return {}; }
 
   // Which kernel, and which copies it makes: "onednn brg:avx512_core, copies A".
   virtual std::string description() const = 0;

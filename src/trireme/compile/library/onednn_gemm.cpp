@@ -61,6 +61,17 @@ memory::desc dense(const memory::desc& like, memory::data_type type) {
   return memory::desc(sizes, type, onednn::dense_strides(sizes));
 }
 
+// All that tells two formats apart.
+std::string text_of(const memory::desc& format) {
+  std::string text = "onednn " + std::to_string(static_cast<int>(format.get_data_type()));
+  for (const memory::dims& numbers : {format.get_padded_dims(), format.get_strides(),
+                                      format.get_inner_blks(), format.get_inner_idxs()}) {
+    text += ':';
+    for (const int64_t number : numbers) text += std::to_string(number) + ",";
+  }
+  return text;
+}
+
 // The type that post-ops and the bias are read in.
 memory::data_type readable(memory::data_type type) {
   const bool fast = (type != memory::data_type::f16 || onednn::has_fast(DType::Float16)) &&
@@ -101,6 +112,7 @@ class OneDnnGemm final : public Gemm {
     const std::array<void*, 2> pointers{const_cast<void*>(b), packed};
     packing_->run(pointers, scratch);
   }
+  std::string packed_format() const override { return packed_format_; }
   std::string description() const override { return description_; }
 
  private:
@@ -110,6 +122,7 @@ class OneDnnGemm final : public Gemm {
   Program program_;
   std::unique_ptr<Program> packing_;
   size_t packed_bytes_ = 0;
+  std::string packed_format_;
   bool swapped_ = false;
   bool biased_ = false;
   std::string description_;
@@ -242,6 +255,7 @@ OneDnnGemm::OneDnnGemm(const GemmProblem& problem, bool swapped, Copies copies, 
     packing_->add_reorder(from, packing_->outer(packed));
     packing_->finish();
     packed_bytes_ = packed.get_size();
+    packed_format_ = text_of(packed);
     program_.replace(b_slot, packed);
   } else if (copies.b) {
     b_read = program_.converted(b_slot, b);

@@ -34,6 +34,7 @@ std::vector<std::string_view> switches() {
     if (pass.name != "reduce_products") names.push_back(pass.name);
   }
   names.push_back(kFuse);
+  names.push_back(kPackWeights);
   return names;
 }
 

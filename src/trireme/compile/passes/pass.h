@@ -18,9 +18,11 @@ struct Pass {
 
 std::span<const Pass> passes();
 
-// What can be switched off: the passes, and `fuse`, without which each node is a kernel of its own.
+// What can be switched off: the passes; `fuse`, without which each node is a kernel of its own; and
+// `pack_weights`, without which products read weights as they lie.
 std::vector<std::string_view> switches();
 inline constexpr std::string_view kFuse = "fuse";
+inline constexpr std::string_view kPackWeights = "pack_weights";
 
 struct PassOptions {
   std::vector<std::string> off;  // names of switches()

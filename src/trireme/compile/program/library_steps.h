@@ -2,17 +2,31 @@
 // Steps that libraries run, and those that the surroundings do.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "trireme/compile/library/choose.h"
+#include "trireme/compile/library/packed_weights.h"
 #include "trireme/compile/program/step.h"
 
 namespace trireme::compile {
 
-// The node, and the graph and the chooser, must outlive the step.
+// A weight that products may read packed: the graph's input that the second operand is, which the
+// graph leaves as it is.
+struct PackableInput {
+  uint32_t input = 0;
+  PackedWeights* weights = nullptr;
+};
+// The second operand of the Contract, if it is one.
+std::optional<PackableInput> packable_input(const graph::Graph& graph, const graph::Node& node,
+                                            PackedWeights& weights);
+
+// The node, and the graph, the chooser and the packed weights, must outlive the step.
 // `node` is a Contract of dtypes that the libraries take.
-std::unique_ptr<Step> make_contract_step(const graph::Node& node, GemmChooser& chooser);
+std::unique_ptr<Step> make_contract_step(const graph::Node& node, GemmChooser& chooser,
+                                         std::optional<PackableInput> packable);
 // `node` is a Convolve of dtypes that oneDNN takes.
 std::unique_ptr<Step> make_convolve_step(const graph::Node& node);
 // `node` is an Opaque.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Comparisons, logic, bits, and the choices made by a mask.
+#include "trireme/graph/build/loop.h"
 #include "trireme/graph/build/op_table.h"
 #include "trireme/graph/build/pointwise.h"
 
@@ -57,6 +58,27 @@ void masked_fill(Lowering& lowering) {
   p.finish(select(truth(p.raw(1)), p[2], p[0]));
 }
 
+// isin(elements, test_elements, assume_unique, invert): compares with each of a few.
+void isin(Lowering& lowering) {
+  constexpr int64_t kFew = 16;
+  const Tensor& elements = lowering.tensor(0);
+  const Tensor& tests = lowering.tensor(1);
+  require(elements.dtype == tests.dtype, "elements and what they are looked for in of two dtypes");
+  require(tests.rank() <= 1, "what is looked in has several dimensions");
+  const auto count = product(tests.sizes).constant();
+  require(count && *count <= kFew, "many elements to look in");
+  Loop loop(lowering, lowering.output(0).sizes);
+  const Scalar element = loop.load(elements);
+  require(!is_complex(element.dtype()), "complex numbers to look for");
+  Scalar found = loop.constant(int64_t{0}, DType::Bool);
+  for (int64_t i = 0; i < *count; ++i) {
+    const Scalar equal = element == loop.load(tests.rank() == 0 ? tests : select(tests, 0, i));
+    found = i == 0 ? equal : apply(ScalarOp::Or, found, equal);
+  }
+  loop.store(lowering.output(0), lowering.flag(3) ? !found : found);
+  loop.map();
+}
+
 }  // namespace
 
 void add_compare_rows(OpTable& table) {
@@ -110,6 +132,7 @@ void add_compare_rows(OpTable& table) {
              "__rshift__.Tensor_out", "__rshift__.Scalar_out"},
             shift<ScalarOp::ShiftRight>);
   table.add({"where.self", "where.self_out"}, where);
+  table.add({"isin.Tensor_Tensor", "isin.Tensor_Tensor_out"}, isin);
   table.add({"masked_fill.Scalar", "masked_fill_.Scalar", "masked_fill.Scalar_out",
              "masked_fill.Tensor", "masked_fill_.Tensor", "masked_fill.Tensor_out"},
             masked_fill);

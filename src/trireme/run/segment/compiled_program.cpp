@@ -31,6 +31,9 @@ class SegmentSurroundings final : public compile::Surroundings {
       : graph_(graph), storages_(storages), opaque_(log) {}
 
   std::byte* input(uint32_t index) override { return memory_of(graph_.inputs[index]); }
+  uint64_t input_version(uint32_t index) override {
+    return version_of(*storages_[graph_.inputs[index]]);
+  }
   std::byte* output(uint32_t index) override { return memory_of(graph_.outputs[index]); }
 
   void drop_input(uint32_t index) override {
@@ -109,6 +112,7 @@ void CompiledProgram::run(const SegmentLog& log, std::span<record::VirtualStorag
     for (uint32_t i = 0; i < all.size(); ++i) all[i] = i;
     poison(error, log.calls().back(), all);
   }
+  for (const LogId id : graph_.outputs) storages[id]->version = 0;
 }
 
 std::unique_ptr<Program> make_compiled_program(const ProgramRequest& request) {
@@ -125,6 +129,8 @@ std::unique_ptr<Program> make_compiled_program(const ProgramRequest& request) {
   if (!path.empty()) std::ofstream(path + ".graph") << graph::print(graph->graph);
   options.measure = !path.empty();
   options.off = passes_off();
+  // A packed product may round otherwise than the one it takes the place of.
+  if (is_deterministic(*request.log)) options.off.emplace_back("pack_weights");
   auto compiled = compiler.compile(std::move(graph->graph), options);
   return std::make_unique<CompiledProgram>(request.log, std::move(*graph), std::move(compiled),
                                            path.empty() ? path : path + ".steps");

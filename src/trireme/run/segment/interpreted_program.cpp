@@ -28,6 +28,7 @@ void InterpretedProgram::run(const SegmentLog& log,
       const auto bytes = outputs[i].bytes();
       std::memcpy(host_memory(storage).mutable_data(), bytes.data(),
                   std::min(bytes.size(), storage.nbytes.load()));
+      storage.version = 0;
     }
   } catch (const std::exception& error) {
     const LoggedCall& last = log.calls().back();

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <utility>
 
+#include "trireme/record/stream/global_state.h"
+
 namespace trireme::run {
 namespace {
 
@@ -98,6 +100,11 @@ void SegmentLog::release(record::VirtualStorage& storage) {
 std::optional<LogId> SegmentLog::find(const record::VirtualStorage& storage) const {
   if (storage.log_stamp != stamp_) return std::nullopt;
   return storage.log_id;
+}
+
+bool is_deterministic(const SegmentLog& log) {
+  const auto& words = log.calls().back().form->words;
+  return !words.empty() && record::stream::GlobalState::unpack(words[0]).deterministic;
 }
 
 void note_storages(const SegmentLog& log, const record::Call& call,

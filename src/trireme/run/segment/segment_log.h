@@ -72,6 +72,10 @@ class SegmentLog {
   std::vector<LoggedStorage> storages_;
 };
 
+// torch.use_deterministic_algorithms(True): then programs run from the same step on in every run of
+// the process, however long it takes to make them, and each run of one rounds alike.
+bool is_deterministic(const SegmentLog& log);
+
 // Puts the storages of the call that was appended last at their numbers.
 void note_storages(const SegmentLog& log, const record::Call& call,
                    std::vector<record::VirtualStorage*>& storages);

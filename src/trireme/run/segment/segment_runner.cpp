@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "trireme/record/stream/global_state.h"
 #include "trireme/record/transcript.h"
 
 namespace trireme::run {
@@ -20,13 +19,6 @@ constexpr uint64_t kLeft = 4;
 bool holdable(const Call& call) {
   return call.kind == Call::Kind::Op && call.completion == nullptr && call.form->complete &&
          call.form->updates.empty();
-}
-
-// torch.use_deterministic_algorithms(True): then programs run from the same step on in every run of
-// the process, however long it takes to make them, so that each run rounds alike.
-bool deterministic(const SegmentLog& log) {
-  const auto& words = log.calls().back().form->words;
-  return !words.empty() && record::stream::GlobalState::unpack(words[0]).deterministic;
 }
 
 }  // namespace
@@ -227,7 +219,7 @@ void SegmentRunner::end_segment(Cut why) {
   }
   candidates_.clear();
   if (record::lines_wanted()) tell(why, followed ? "" : left.empty() ? "not known" : left);
-  const bool waits = deterministic(log_);
+  const bool waits = is_deterministic(log_);
   if (const KnownSegment* wanted = known_.enter(log_)) {
     ask(wanted);
     if (waits) wanted->program->wait();
