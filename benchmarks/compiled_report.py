@@ -6,12 +6,14 @@ from __future__ import annotations
 from benchmarks.contenders import CONTENDERS, EAGER, TRIREME
 from benchmarks.contest import FIRST_STEPS, Contest
 from benchmarks.figures import (
+    Figures,
     compiling_seconds,
     figures,
     lost_to_compiling,
     roofline_ratios,
     varying,
 )
+from benchmarks.losses import FURTHER, Difference
 from benchmarks.programs import PROGRAMS
 from benchmarks.promises import promises
 from benchmarks.report import machine, table
@@ -51,6 +53,10 @@ DEFINITIONS = f"""## What is measured
   between steps.
 - *losses*: the largest relative difference to eager's over the first {FIRST_STEPS} steps, and that
   of the last step which both have taken. In inference it is a weighted sum of the outputs.
+  Where they differ by more than rounding explains, the program is run in float64, too, and the
+  difference to that is shown, and eager's own: losses are right that are not much further
+  ({FURTHER:g} times) from float64 than eager's. T5 needs it: rounding decides which way a ReLU
+  next to zero goes.
 - *roofline*: FLOPs of products, convolutions, attention and LSTM layers (torch.utils.flop_counter
   on eager's step, with formulas for the fused CPU ops), at the best rate of this machine,
   plus compulsory bytes at triad bandwidth. The rate is the best that MKL or oneDNN reached
@@ -117,11 +123,20 @@ def start_table(contests: list[Contest], names: list[str]) -> str:
                     str(result.settled_at[0]) if result.settled else "not yet",
                     f"{found.peak_memory:.2f}",
                     f"{found.peak_with_helpers:.2f}",
-                    f"{found.difference:.0e} / {found.last_difference:.0e}"
-                    + ("" if found.agrees else " **differ**"),
+                    shown_losses(found),
                 ]
             )
     return table(header, rows)
+
+
+def shown_losses(found: Figures) -> str:
+    def both(one: Difference) -> str:
+        return f"{one.first:.0e} / {one.last:.0e}"
+
+    shown = both(found.losses)
+    if found.exact is not None and found.eager_exact is not None:
+        shown += f"; to float64 {both(found.exact)}, eager {both(found.eager_exact)}"
+    return shown if found.agrees else f"{shown} **differ**"
 
 
 def varying_table(contests: list[Contest], names: list[str]) -> str | None:

@@ -15,11 +15,15 @@ class Contender:
     title: str
     device: str = "cpu"
     compiles: Compiles = Compiles.NOTHING
+    exact: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 EAGER = Contender("eager", "eager")
 TRIREME = Contender("trireme", "Trireme", "trireme", environment={"TRIREME_COMPILE": "1"})
+
+# The judge where losses differ from eager's: no contender.
+EXACT = Contender("exact", "eager in float64", exact=True)
 
 CONTENDERS: dict[str, Contender] = {
     contender.name: contender

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.contenders import EAGER, Contender
+from benchmarks.contenders import EAGER, EXACT, Contender
+from benchmarks.losses import Difference, agrees, difference
 from benchmarks.process import Worker, WorkerError
 from benchmarks.programs import PROGRAMS
 
@@ -54,6 +55,12 @@ class Result:
     counters: dict[str, int] = field(default_factory=dict)  # the device's, at the end
     error: str | None = None
 
+    def difference(self, other: Result, third: Result | None = None) -> Difference:
+        """Of the other's losses to these, over the steps that both, and `third`, have taken."""
+        those = [self, other, third or other]
+        first = min(len(one.first_steps[0]) for one in those)
+        return difference(self.losses, other.losses, first, min(len(x.losses) for x in those) - 1)
+
     def first(self) -> float:
         return median(steps[0] for steps in self.first_steps)
 
@@ -76,6 +83,7 @@ class Contest:
     results: dict[str, Result]
     facts: dict[str, Any] | None = None
     rates: dict[str, Any] | None = None
+    exact: Result | None = None  # in float64, where losses differ from eager's
 
     def finished(self) -> list[Result]:
         return [result for result in self.results.values() if result.error is None]
@@ -172,6 +180,30 @@ def measure_roofline(contest: Contest, eager: Worker, effort: Effort) -> None:
         contest.results[EAGER.name].error = str(error)
 
 
+def run_exactly(contest: Contest, effort: Effort) -> Result | None:
+    """The losses in float64, where some contender's do not agree with eager's.
+
+    None, too, for a program that cannot run in float64: eager's are the judge then.
+    """
+    eager = contest.results.get(EAGER.name)
+    if eager is None or eager.error is not None:
+        return None
+    steps = [
+        min(len(eager.losses), len(other.losses))
+        for other in contest.finished()
+        if not agrees(contest.program, eager.difference(other))
+    ]
+    if not steps:
+        return None
+    result = Result(EXACT.name)
+    try:
+        with start(contest.program, EXACT, result, effort) as worker:
+            result.losses += worker.run(max(0, max(steps) - len(result.losses)))["losses"]
+    except WorkerError:
+        return None
+    return result
+
+
 def hold(program: str, contenders: Sequence[Contender], effort: Effort) -> Contest:
     results = {contender.name: Result(contender.name) for contender in contenders}
     contest = Contest(program, results)
@@ -192,4 +224,5 @@ def hold(program: str, contenders: Sequence[Contender], effort: Effort) -> Conte
             measure_rounds(program, workers, results, effort)
         if EAGER.name in workers and results[EAGER.name].error is None:
             measure_roofline(contest, workers[EAGER.name], effort)
+    contest.exact = run_exactly(contest, effort)
     return contest

@@ -3,20 +3,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.contenders import EAGER, TRIREME
 from benchmarks.contest import Contest, Result
-from benchmarks.programs import PROGRAMS
+from benchmarks.losses import Difference, agrees
 from benchmarks.roofline import rooflines
-
-# Largest relative difference to eager's loss, over the first steps.
-TOLERANCE, TOLERANCE_BF16 = 1e-3, 3e-2
-DRIFT = 10.0  # so much more may the last loss differ: training amplifies differences of rounding
-SMALL_LOSS = 0.05  # of the first one: differences of smaller losses are held against this much
 
 
 @dataclass(frozen=True)
@@ -30,8 +24,9 @@ class Figures:
     first_total: float
     peak_memory: float
     peak_with_helpers: float  # the processes that it started counted, too
-    difference: float  # of the losses, relative
-    last_difference: float  # of the loss at the last step that both have taken
+    losses: Difference  # to eager's
+    exact: Difference | None  # to those of the run in float64, where eager's differ
+    eager_exact: Difference | None  # eager's own
     agrees: bool
 
 
@@ -42,12 +37,9 @@ def figures(contest: Contest, name: str) -> Figures | None:
         return None
     pairs = zip(eager.round_means(), other.round_means(), strict=True)
     ratios = sorted(b / a for a, b in pairs)  # of neighbours in time
-    compared = min(len(eager.first_steps[0]), len(other.first_steps[0]))
-    difference = loss_difference(eager.losses[:compared], other.losses[:compared])
-    common = min(len(eager.losses), len(other.losses)) - 1
-    scale = [eager.losses[0], eager.losses[common]]
-    last = loss_difference(scale, [eager.losses[0], other.losses[common]])
-    limit = TOLERANCE_BF16 if PROGRAMS[contest.program].autocast else TOLERANCE
+    losses = eager.difference(other)
+    exact = contest.exact.difference(other) if contest.exact else None
+    eager_exact = contest.exact.difference(eager, other) if contest.exact else None
     return Figures(
         step=median(ratios),
         low=ratios[len(ratios) // 4],
@@ -56,22 +48,11 @@ def figures(contest: Contest, name: str) -> Figures | None:
         first_total=other.first_total() / eager.first_total(),
         peak_memory=other.peak_kib / eager.peak_kib,
         peak_with_helpers=(other.peak_kib + other.helpers_peak_kib) / eager.peak_kib,
-        difference=difference,
-        last_difference=last,
-        agrees=difference <= limit and last <= DRIFT * limit,
+        losses=losses,
+        exact=exact,
+        eager_exact=eager_exact,
+        agrees=agrees(contest.program, losses, exact, eager_exact),
     )
-
-
-def loss_difference(expected: list[float], actual: list[float]) -> float:
-    """The largest relative one; infinite where one of the two is no number."""
-    least = SMALL_LOSS * abs(expected[0])
-    worst = 0.0
-    for a, b in zip(expected, actual, strict=True):
-        if math.isfinite(a) and math.isfinite(b):
-            worst = max(worst, abs(a - b) / max(abs(a), least, 1e-12))
-        elif not (math.isnan(a) and math.isnan(b)) and a != b:
-            return math.inf
-    return worst
 
 
 def compiling_seconds(result: Result) -> float:

@@ -46,6 +46,7 @@ class Worker:
         }
         words = ["--program", program, "--device", contender.device]
         words += ["--compiles", contender.compiles.value]
+        words += ["--exact"] if contender.exact else []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", *words],
             cwd=ROOT,

@@ -55,11 +55,7 @@ def promises(contests: list[Contest]) -> list[Promise]:
         Promise(
             "losses agree with eager's",
             len(measured),
-            [
-                f"{c.program} {max(f.difference, f.last_difference):.2g}"
-                for c, f in measured
-                if not f.agrees
-            ],
+            [f"{c.program} {f.losses.largest():.2g}" for c, f in measured if not f.agrees],
         ),
         at_most("steady step no slower than eager's", 1.0, ((p, f.step) for p, f in fixed)),
         at_most(

@@ -126,10 +126,12 @@ def main() -> None:
     parser.add_argument("--program", required=True, choices=PROGRAMS)
     parser.add_argument("--device", required=True, type=torch.device)
     parser.add_argument("--compiles", type=Compiles, default=Compiles.NOTHING)
+    parser.add_argument("--exact", action="store_true", help="in float64")
     options = parser.parse_args()
     answers = sys.stdout
+    target = Target(options.device, options.compiles, options.exact)
     with contextlib.redirect_stdout(sys.stderr):  # what libraries print is no answer
-        serve(options.program, Target(options.device, options.compiles), answers)
+        serve(options.program, target, answers)
 
 
 if __name__ == "__main__":

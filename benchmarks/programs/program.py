@@ -31,6 +31,14 @@ class Target:
 
     device: torch.device
     compiles: Compiles = Compiles.NOTHING
+    exact: bool = False  # in float64, whatever the program's dtype
+
+    def model(self, model: torch.nn.Module) -> torch.nn.Module:
+        return model.to(self.device, torch.float64) if self.exact else model.to(self.device)
+
+    def batch(self, batch: Batch) -> Batch:
+        exact = {k: v.double() if v.is_floating_point() else v for k, v in batch.items()}
+        return exact if self.exact else batch
 
 
 @dataclass
@@ -85,7 +93,7 @@ def training(
 ) -> Prepared:
     """AdamW steps over the batches in turn; each comes from the host, as from a loader."""
     device = target.device
-    model.to(device).train()
+    target.model(model).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     called: Callable[..., object] = model
     update: Callable[[], object] = optimizer.step
@@ -93,7 +101,8 @@ def training(
         called = torch.compile(model)
     if target.compiles is Compiles.STEP:
         update = torch.compile(optimizer.step)
-    turn = itertools.cycle(batches)
+    turn = itertools.cycle([target.batch(batch) for batch in batches])
+    autocast = autocast and not target.exact
 
     def step() -> torch.Tensor:
         batch = {name: value.to(device) for name, value in next(turn).items()}
@@ -119,7 +128,8 @@ def inference(
 ) -> Prepared:
     """Forward passes without gradients over one batch, copied from the host each time."""
     device = target.device
-    model.to(device).eval()
+    target.model(model).eval()
+    batch = target.batch(batch)
     called: Callable[..., object] = model
     if target.compiles is not Compiles.NOTHING:
         called = torch.compile(model)

@@ -32,7 +32,7 @@ def generate(batch: int, layers: int = 6, width: int = 512) -> Build:
     def build(target: Target) -> Prepared:
         config = GPT2Config(n_layer=layers, n_embd=width, n_head=8, n_positions=256)
         model = GPT2LMHeadModel(config).eval()
-        torch.nn.Module.to(model, target.device)
+        target.model(model)
         options: dict[str, object] = {
             "max_new_tokens": NEW_TOKENS,
             "min_new_tokens": NEW_TOKENS,

@@ -16,8 +16,9 @@ from benchmarks import facts
 from benchmarks.compiled import main
 from benchmarks.compiled_report import body
 from benchmarks.contenders import EAGER, TRIREME
-from benchmarks.contest import Contest, Effort, Result, hold
-from benchmarks.figures import figures, loss_difference, varying
+from benchmarks.contest import Contest, Effort, Result, hold, run_exactly
+from benchmarks.figures import figures, varying
+from benchmarks.losses import loss_difference
 from benchmarks.programs import COMPILED, PROGRAMS
 from benchmarks.programs.program import Prepared, Target
 from benchmarks.promises import promises
@@ -120,6 +121,35 @@ def test_broken_promises_are_told() -> None:
     assert broken(contest_of([0.9] * 3, losses=losses)) == {"losses agree with eager's"}
     losses = [2.0, 2.0, 2.0, 2.0, 2.1]
     assert broken(contest_of([0.9] * 3, losses=losses)) == {"losses agree with eager's"}
+
+
+def test_losses_are_held_against_float64_where_eager_differs() -> None:
+    """Five steps: the last loss is eager's 2 and the contender's 2.2."""
+
+    def judged(exact: list[float]) -> bool:
+        contest = contest_of([0.9] * 3, losses=[2.0, 2.0, 2.0, 2.0, 2.2])
+        contest.exact = Result("exact", first_steps=[[1.0, 1.0]], losses=exact)
+        found = figures(contest, "trireme")
+        assert found is not None
+        assert found.exact is not None
+        return found.agrees
+
+    assert judged([2.0, 2.0, 2.0, 2.0, 2.1])  # both are as far from it
+    assert judged([2.0, 2.0, 2.0, 2.0, 2.2])
+    assert not judged([2.0] * 5)  # eager is right
+    assert not judged([2.0, 2.0, 2.0, 2.0, 2.01])  # eager is much nearer
+
+
+def test_a_program_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run where losses differ, and as far as the two were compared."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    contest = contest_of([0.9] * 3)
+    assert run_exactly(contest, LITTLE) is None
+    contest.results["trireme"].losses[-1] = 3.0
+    exact = run_exactly(contest, LITTLE)
+    assert exact is not None
+    assert len(exact.losses) == 5
+    assert exact.losses[0] != float(torch.tensor(exact.losses[0]))  # more than f32 can hold
 
 
 def test_loss_difference() -> None:
