@@ -13,18 +13,6 @@
 namespace trireme::record {
 namespace {
 
-// About 20 us: longer than the gap between two recorded calls, shorter than what a sleep and a wake
-// cost.
-constexpr int kSpins = 600;
-
-inline void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 bool membarrier(int command) { return ::syscall(SYS_membarrier, command, 0, 0) == 0; }
 
 // Asks for the lines of a call before they are needed: they were last in the other core's cache.
@@ -77,11 +65,12 @@ Call* CallQueue::front() {
   // recording thread.
   if (number < known_appended_) prefetch(ring_[(number + 1) & mask_]);
   if (number <= known_appended_) return &ring_[number & mask_];
-  for (int spin = 0; spin < kSpins; ++spin) {
+  const bool there = executor_spin_.until([&] {
     known_appended_ = appended_.load(std::memory_order_acquire);
-    if (number <= known_appended_) return &ring_[number & mask_];
-    relax();
-  }
+    return number <= known_appended_;
+  });
+  if (there) return &ring_[number & mask_];
+  const Spin::Clock::time_point start = Spin::Clock::now();
   std::unique_lock lock(mutex_);
   while (true) {
     executor_sleeps_.store(true, std::memory_order_seq_cst);
@@ -91,18 +80,19 @@ Call* CallQueue::front() {
     executor_wakes_.wait(lock);
   }
   executor_sleeps_.store(false, std::memory_order_relaxed);
+  executor_spin_.slept(start);
   return &ring_[number & mask_];
 }
 
 Call* CallQueue::peek(uint64_t ahead) {
   const uint64_t number = executed_.load(std::memory_order_relaxed) + 1 + ahead;
   if (number <= known_appended_) return &ring_[number & mask_];
-  for (int spin = 0; spin < kSpins; ++spin) {
+  const bool over = executor_spin_.until([&] {
     known_appended_ = appended_.load(std::memory_order_acquire);
-    if (number <= known_appended_) return &ring_[number & mask_];
-    if (must_run(number)) return nullptr;
-    relax();
-  }
+    return number <= known_appended_ || must_run(number);
+  });
+  if (over) return number <= known_appended_ ? &ring_[number & mask_] : nullptr;
+  const Spin::Clock::time_point start = Spin::Clock::now();
   std::unique_lock lock(mutex_);
   while (true) {
     executor_sleeps_.store(true, std::memory_order_seq_cst);
@@ -110,11 +100,13 @@ Call* CallQueue::peek(uint64_t ahead) {
     if (arrived(number)) break;
     if (stopping_.load(std::memory_order_relaxed) || must_run(number)) {
       executor_sleeps_.store(false, std::memory_order_relaxed);
+      executor_spin_.slept(start);
       return nullptr;
     }
     executor_wakes_.wait(lock);
   }
   executor_sleeps_.store(false, std::memory_order_relaxed);
+  executor_spin_.slept(start);
   return &ring_[number & mask_];
 }
 
@@ -146,10 +138,8 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
   if (has_executed(number)) return;
   waits_.fetch_add(1, std::memory_order_relaxed);
   demand(number);
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (has_executed(number)) return;
-    relax();
-  }
+  if (program_spin_.until([&] { return has_executed(number); })) return;
+  const Spin::Clock::time_point start = Spin::Clock::now();
   void* state = hooks_.enter != nullptr ? hooks_.enter() : nullptr;
   release_openmp_team();
   bool interrupted = false;
@@ -169,6 +159,7 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
       }
     }
   }
+  program_spin_.slept(start);
   if (hooks_.leave != nullptr) hooks_.leave(state);
   if (interrupted) hooks_.raise_interrupt();
   has_executed(number);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "trireme/record/call.h"
+#include "trireme/record/spin.h"
 
 namespace trireme::record {
 
@@ -115,6 +116,8 @@ class CallQueue {
   std::atomic<bool> cut_next_{false};
   std::atomic<uint64_t> waits_{0};
   std::atomic<bool> stopping_{false};
+  Spin executor_spin_;
+  Spin program_spin_;
   std::mutex mutex_;
   std::condition_variable executor_wakes_;
   std::condition_variable waiter_wakes_;
