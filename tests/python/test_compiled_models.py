@@ -68,6 +68,47 @@ def trained(how: str, names: list[str], tmp_path: Path) -> dict[str, tuple[Losse
     return {name: tuple(seen) for name, seen in json.loads(printed.splitlines()[-1]).items()}
 
 
+ATTEND = """
+import sys, time, warnings
+sys.path[:0] = sys.argv[1:]
+warnings.simplefilter("ignore")
+import torch
+from families import FAMILIES
+from trireme import _C
+
+for family in FAMILIES:
+    if family.name not in ("gpt2", "llama", "bert"):
+        continue
+    model = family.build().to("trireme").train()
+    batch = family.batch(torch.Generator().manual_seed(1))
+    batch = {k: v.to("trireme") for k, v in batch.items()}
+    for step in range(8):
+        model.zero_grad()
+        loss = model(**batch).loss
+        loss.backward()
+        loss.item()
+        while _C.segments()["programs_pending"]:
+            time.sleep(0.01)
+"""
+
+
+def test_attention_is_compiled(tmp_path: Path) -> None:
+    dumped = tmp_path / "dumped"
+    dumped.mkdir()
+    check_program(
+        ATTEND,
+        tmp_path,
+        str(HERE / "models"),
+        environment={"TRIREME_COMPILE": "", "TRIREME_DUMP": str(dumped)},
+    )
+    steps = "".join(path.read_text() for path in dumped.glob("*.steps"))
+    for what in ("", " backward"):
+        assert f": attention{what} causal f32" in steps  # GPT-2, Llama
+        assert f": attention{what} masked f32" in steps  # BERT
+    graphs = "".join(path.read_text() for path in dumped.glob("*.graph"))
+    assert "_scaled_dot_product" not in graphs  # no call of ATen's
+
+
 @pytest.mark.parametrize("part", range(4))
 def test_losses_are_eagers(part: int, tmp_path: Path) -> None:
     names = [family.name for family in FAMILIES][part::4]

@@ -57,7 +57,8 @@ void weigh_gradients(const Tile& tile, const AttendScratch& scratch) {
   }
 }
 
-// One tile of queries with all keys that they see. `grad_key` and `grad_value`: sums, by key.
+// One tile of queries with all keys that they see, which are packed. `grad_key` and `grad_value`:
+// sums, by key.
 template <class Isa>
 void backward_tile(const AttendProblem& problem, Tile tile, const AttendScratch& scratch,
                    float* grad_key, float* grad_value) {
@@ -68,17 +69,14 @@ void backward_tile(const AttendProblem& problem, Tile tile, const AttendScratch&
   for (; tile.column < keys; tile.column += kAttendTile) {
     const int64_t rest = keys - tile.column;
     tile.columns = rest < kAttendTile ? rest : kAttendTile;
-    pack_rows<Isa>(
-        matrix(problem.key, tile.batch, tile.group, tile.column, tile.columns, problem.depth),
-        scratch.key, depth);
-    pack_rows<Isa>(
-        matrix(problem.value, tile.batch, tile.group, tile.column, tile.columns, problem.width),
-        scratch.value, width);
-    make_scores<Isa>(problem, tile, scratch);
+    AttendScratch here = scratch;
+    here.key += tile.column * depth;
+    here.value += tile.column * width;
+    make_scores<Isa>(problem, tile, here);
     product<Isa, false>({.rows = tile.columns,
                          .lanes = tile.lanes,
                          .count = problem.width,
-                         .a = scratch.value,
+                         .a = here.value,
                          .a_step = width,
                          .b = scratch.grad_out_t,
                          .b_step = kAttendTile,
@@ -111,7 +109,7 @@ void backward_tile(const AttendProblem& problem, Tile tile, const AttendScratch&
     product<Isa, true>({.rows = problem.depth,
                         .lanes = tile.lanes,
                         .count = tile.columns,
-                        .a = scratch.key,
+                        .a = here.key,
                         .a_step = depth,
                         .b = scratch.products,
                         .b_step = kAttendTile,
@@ -139,6 +137,11 @@ void backward(const AttendProblem& problem, int64_t batch, int64_t group, int64_
   float* grad_value = sums + problem.columns * depth;
   const int64_t floats = problem.columns * (depth + attend_padded(problem.width));
   for (int64_t i = 0; i < floats; ++i) sums[i] = 0;
+  // Once for all tiles: as they lie, the rows of a head share few sets of a cache with each other.
+  pack_rows<Isa>(matrix(problem.key, batch, group, 0, problem.columns, problem.depth), scratch.key,
+                 depth);
+  pack_rows<Isa>(matrix(problem.value, batch, group, 0, problem.columns, problem.width),
+                 scratch.value, attend_padded(problem.width));
   for (int64_t number = first; number < heads * tiles; number += step) {
     Tile tile{.batch = batch,
               .head = group * heads + number / tiles,

@@ -6,9 +6,11 @@
 namespace trireme::compile::detail {
 
 // Scores become weights; the running maximum and sum of each query; what is to be done to what was
-// summed with the maximum before is left in scratch.factor.
+// summed with the maximum before is left in scratch.factor. Meanwhile the next tile's keys and
+// values come from memory.
 template <class Isa>
-void weigh(const Tile& tile, const AttendScratch& scratch) {
+void weigh(const Tile& tile, const AttendScratch& scratch, const Matrix& next_key,
+           const Matrix& next_value) {
   using Floats = typename Isa::Floats;
   for (int64_t lane = 0; lane < tile.lanes; lane += Isa::kLanes) {
     float* scores = scratch.scores + lane;
@@ -23,6 +25,10 @@ void weigh(const Tile& tile, const AttendScratch& scratch) {
     const Floats factor = exp<Isa>(before - pivot);
     Floats sum = load<Floats>(scratch.sum + lane) * factor;
     for (int64_t key = 0; key < tile.columns; ++key) {
+      if (lane == 0) {
+        fetch_row(next_key, key);
+        fetch_row(next_value, key);
+      }
       float* here = scores + key * kAttendTile;
       const Floats weight = exp<Isa>(load<Floats>(here) - pivot);
       store(here, weight);
@@ -74,7 +80,10 @@ void forward(const AttendProblem& problem, int64_t batch, int64_t head, int64_t 
         matrix(problem.value, batch, tile.group, tile.column, tile.columns, problem.width),
         scratch.value, width);
     make_scores<Isa>(problem, tile, scratch);
-    weigh<Isa>(tile, scratch);
+    const int64_t next = tile.column + kAttendTile;
+    const int64_t ahead = next < keys ? (keys - next < kAttendTile ? keys - next : kAttendTile) : 0;
+    weigh<Isa>(tile, scratch, matrix(problem.key, batch, tile.group, next, ahead, problem.depth),
+               matrix(problem.value, batch, tile.group, next, ahead, problem.width));
     product<Isa, true>({.rows = problem.width,
                         .lanes = tile.lanes,
                         .count = tile.columns,

@@ -41,8 +41,9 @@ struct AttendScratch {
     scratch.floats += attend_padded(floats);
     return memory == nullptr ? nullptr : memory + at;
   };
-  scratch.key = take(kTile * depth);
-  scratch.value = take(kTile * width);
+  const int64_t keys = problem.backward ? problem.columns : kTile;
+  scratch.key = take(keys * depth);
+  scratch.value = take(keys * width);
   scratch.scores = take(kTile * kTile);
   scratch.bias = take(kTile * kTile);
   scratch.query_t = take(depth * kTile);

@@ -81,7 +81,7 @@ struct BF16 {
     using Words = typename Isa::Words;
     const Words all = bits<Words>(x);
     const Words rounded = (all + 0x7fff + ((all >> 16) & 1)) >> 16;
-    const Words kept = x != x ? (all >> 16) | 0x40 : rounded;
+    const Words kept = (all & 0x7fffffff) > 0x7f800000 ? (all >> 16) | 0x40 : rounded;
     store(to, __builtin_convertvector(kept, typename Isa::Halves));
   }
 };
