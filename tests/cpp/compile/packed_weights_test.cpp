@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -16,19 +19,21 @@
 namespace trireme::compile::testing {
 namespace {
 
+using Clock = PackedWeights::Clock;
 constexpr uint32_t kPatience = PackedWeights::kPatience;
+constexpr auto kLeastTime = PackedWeights::kLeastTime;
 
-TEST(PackedWeights, ContentsSettleWhenTheyAreReadOften) {
+TEST(PackedWeights, ContentsSettleWhenTheyAreReadOftenAndForSomeTime) {
   PackedWeights weights(1000);
+  const Clock::time_point start = Clock::now();
   for (uint32_t i = 1; i < kPatience; ++i) {
-    EXPECT_FALSE(weights.settled(1));
-    EXPECT_FALSE(weights.settled(2));
+    EXPECT_FALSE(weights.settled(1, start + i * kLeastTime));
+    EXPECT_FALSE(weights.settled(2, start));
   }
-  EXPECT_TRUE(weights.settled(1));
-  EXPECT_TRUE(weights.settled(1));
-  EXPECT_FALSE(weights.settled(3));
-  weights.forget(PackedWeights::Clock::now() + std::chrono::seconds(1));
-  EXPECT_FALSE(weights.settled(1));
+  EXPECT_TRUE(weights.settled(1, start + kPatience * kLeastTime));
+  EXPECT_FALSE(weights.settled(2, start)) << "all in one step";
+  EXPECT_TRUE(weights.settled(1, start + kPatience * kLeastTime));
+  EXPECT_FALSE(weights.settled(3, start + kPatience * kLeastTime));
 }
 
 TEST(PackedWeights, AreMadeOnceForAllWhoAsk) {
@@ -52,10 +57,35 @@ TEST(PackedWeights, AreMadeOnceForAllWhoAsk) {
   EXPECT_EQ(made, 4);
   EXPECT_EQ(weights.bytes(), 250U);
   EXPECT_EQ(find({3, 0, "a"}, 7), nullptr) << "no room";
-  weights.forget(PackedWeights::Clock::now() + std::chrono::seconds(1));
+  weights.forget(Clock::now() + PackedWeights::kAge);
   EXPECT_EQ(weights.bytes(), 0U);
   EXPECT_EQ(first.get()[99], std::byte{1}) << "still whose it is";
   EXPECT_NE(find({3, 0, "a"}, 256), nullptr);
+}
+
+// What a step of a training reads again and again, and then never more.
+TEST(PackedWeights, WhatWasInUseForShortGoesSoon) {
+  PackedWeights weights(1'000'000);
+  Clock::time_point now = Clock::now();
+  size_t most = 0;
+  const auto use = [&](uint64_t version, std::chrono::milliseconds time) {
+    for (const Clock::time_point end = now + time; now < end; now += std::chrono::milliseconds(5)) {
+      if (!weights.settled(version, now)) continue;
+      EXPECT_NE(weights.find(
+                    {version, 0, ""}, 1000, [](std::byte*) {}, now),
+                nullptr);
+    }
+    most = std::max(most, weights.bytes());
+  };
+  for (uint64_t step = 1; step < 50; ++step) use(step, std::chrono::milliseconds(200));
+  EXPECT_GT(most, 0U);
+  EXPECT_LE(most, 4000U);
+  // What has long been in use survives a pause.
+  use(100, std::chrono::seconds(20));
+  weights.forget(now + std::chrono::seconds(9));
+  EXPECT_EQ(weights.bytes(), 1000U);
+  weights.forget(now + std::chrono::seconds(11));
+  EXPECT_EQ(weights.bytes(), 0U);
 }
 
 class Versioned final : public BufferSurroundings {
@@ -105,7 +135,11 @@ class Again {
   }
 
   void settle(double tolerance) {
-    for (uint32_t i = 0; i < kPatience + 3; ++i) EXPECT_LT(run(), tolerance) << "run " << i;
+    const Clock::time_point start = Clock::now();
+    for (uint32_t i = 0; i < kPatience + 3; ++i) {
+      if (i == kPatience) std::this_thread::sleep_until(start + kLeastTime);
+      EXPECT_LT(run(), tolerance) << "run " << i;
+    }
   }
 
   bool packed() const { return compiled_->describe().find(", packed") != std::string::npos; }
@@ -233,6 +267,7 @@ TEST(PackedWeights, OneWeightServesAllSizes) {
     }
   };
   for (uint32_t i = 0; i < 2 * kPatience; ++i) {
+    if (i == kPatience) std::this_thread::sleep_for(kLeastTime);
     expect(of_small, small.inputs);
     expect(of_large, large_inputs);
   }

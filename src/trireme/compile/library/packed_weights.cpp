@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -16,26 +17,27 @@ size_t PackedWeights::part_of_memory() {
   return static_cast<size_t>(pages) / kPart * static_cast<size_t>(size);
 }
 
-bool PackedWeights::settled(uint64_t version) {
-  const Clock::time_point now = Clock::now();
+bool PackedWeights::settled(uint64_t version, Clock::time_point now) {
   const std::lock_guard lock(mutex_);
-  forget_now_and_then(now);
+  if (now - swept_ >= kSweep) drop(now);
   // A training names new contents at each step.
-  if (counts_.size() >= kMostCounts) counts_.clear();
-  Count& count = counts_[version];
-  count.last = now;
+  if (counts_.size() >= kMostCounts) {
+    std::erase_if(counts_, [](const auto& one) { return one.second.products < kPatience; });
+    if (counts_.size() >= kMostCounts) counts_.clear();
+  }
+  Count& count = counts_.try_emplace(version, Count{0, {now, now}}).first->second;
+  count.asked.last = now;
   if (count.products < kPatience) ++count.products;
-  return count.products >= kPatience;
+  return count.products >= kPatience && now - count.asked.first >= kLeastTime;
 }
 
 std::shared_ptr<const std::byte> PackedWeights::find(const Key& key, size_t bytes,
-                                                     const std::function<void(std::byte*)>& pack) {
-  const Clock::time_point now = Clock::now();
+                                                     const std::function<void(std::byte*)>& pack,
+                                                     Clock::time_point now) {
   const std::lock_guard lock(mutex_);
-  forget_now_and_then(now);
   const auto found = packed_.find(key);
   if (found != packed_.end()) {
-    found->second.last = now;
+    found->second.asked.last = now;
     return found->second.memory;
   }
   if (bytes > most_ - bytes_) return nullptr;
@@ -46,7 +48,9 @@ std::shared_ptr<const std::byte> PackedWeights::find(const Key& key, size_t byte
       raw, [](std::byte* one) { ::operator delete[](one, kAlignment); });
   pack(raw);
   bytes_ += bytes;
-  packed_.emplace(key, Packed{memory, bytes, now});
+  const auto counted = counts_.find(key.version);
+  const Clock::time_point first = counted == counts_.end() ? now : counted->second.asked.first;
+  packed_.emplace(key, Packed{memory, bytes, {first, now}});
   return memory;
 }
 
@@ -55,23 +59,22 @@ size_t PackedWeights::bytes() const {
   return bytes_;
 }
 
-void PackedWeights::forget(Clock::time_point before) {
+void PackedWeights::forget(Clock::time_point now) {
   const std::lock_guard lock(mutex_);
-  drop(before);
+  drop(now);
 }
 
-void PackedWeights::forget_now_and_then(Clock::time_point now) {
-  if (now - forgot_ < kAge / 4) return;
-  forgot_ = now;
-  drop(now - kAge);
-}
-
-void PackedWeights::drop(Clock::time_point before) {
-  std::erase_if(counts_, [&](const auto& one) { return one.second.last < before; });
+void PackedWeights::drop(Clock::time_point now) {
+  swept_ = now;
+  const auto old = [now](const Span& asked) {
+    const Clock::duration used = std::max<Clock::duration>(asked.last - asked.first, kLeastTime);
+    return now - asked.last > std::min<Clock::duration>(2 * used, kAge);
+  };
+  std::erase_if(counts_, [&](const auto& one) { return old(one.second.asked); });
   std::erase_if(packed_, [&](const auto& one) {
-    const bool old = one.second.last < before;
-    if (old) bytes_ -= one.second.bytes;
-    return old;
+    const bool gone = old(one.second.asked);
+    if (gone) bytes_ -= one.second.bytes;
+    return gone;
   });
 }
 
