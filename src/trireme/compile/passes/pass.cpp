@@ -35,6 +35,7 @@ std::vector<std::string_view> switches() {
   }
   names.push_back(kFuse);
   names.push_back(kPackWeights);
+  names.push_back(kScheduleForMemory);
   return names;
 }
 
