@@ -6,6 +6,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "trireme/compile/compiler.h"
 #include "trireme/graph/text/parse.h"
@@ -40,6 +41,18 @@ int main(int count, char** arguments) {
       const double start = seconds();
       const auto compiled = compiler->compile(graph, {});
       std::printf("%s: %zu nodes, %.3f s\n", arguments[i], nodes, seconds() - start);
+    }
+    // The most memory that is in use, where nothing dies before the end but what the graph makes.
+    using Off = std::vector<std::string>;
+    for (const Off& off : {Off{}, Off{"recompute"}, Off{"recompute", "schedule_for_memory"}}) {
+      trireme::compile::CompileOptions options;
+      options.off = off;
+      const std::string described = compiler->compile(graph, options)->describe();
+      const size_t at = described.find("peak ");
+      if (at == std::string::npos) continue;
+      std::printf("  %s", described.substr(at, described.find('\n', at) - at).c_str());
+      for (const std::string& name : off) std::printf(", no %s", name.c_str());
+      std::printf("\n");
     }
   }
   return 0;

@@ -17,6 +17,7 @@
 #include "trireme/compile/library/convolution.h"
 #include "trireme/compile/library/gemm.h"
 #include "trireme/compile/passes/pass.h"
+#include "trireme/compile/plan/schedule_for_memory.h"
 #include "trireme/compile/program/attend_step.h"
 #include "trireme/compile/program/kernel_step.h"
 #include "trireme/compile/program/library_steps.h"
@@ -49,7 +50,7 @@ std::string refuse_library(const Node& node) {
 }
 
 struct ScheduledKernel {
-  uint32_t number;  // of the step
+  uint32_t number;  // of the step, as form_clusters has it
   KernelStep* step;
 };
 
@@ -101,6 +102,17 @@ class CpuCompiler final : public Compiler {
       }
     }
     load(*kept, fuses, kernels);
+    if (!is_off(options.off, kScheduleForMemory)) {
+      std::vector<StepAccess> access;
+      access.reserve(steps.size());
+      for (const auto& step : steps) access.push_back(step->access());
+      std::vector<std::unique_ptr<Step>> ordered;
+      ordered.reserve(steps.size());
+      for (const uint32_t number : schedule_for_memory(*kept, access, options.dying)) {
+        ordered.push_back(std::move(steps[number]));
+      }
+      steps = std::move(ordered);
+    }
     const bool fixed = kept->symbols == 0;
     auto program = std::make_unique<StepProgram>(std::move(kept), std::move(steps), options.dying,
                                                  options.measure);

@@ -11,6 +11,7 @@
 #include "trireme/compile/passes/eliminate_dead.h"
 #include "trireme/compile/passes/fold_constants.h"
 #include "trireme/compile/passes/forward_copies.h"
+#include "trireme/compile/passes/recompute.h"
 #include "trireme/compile/passes/reduce_products.h"
 #include "trireme/compile/passes/simplify.h"
 #include "trireme/graph/check/verify.h"
@@ -22,7 +23,8 @@ std::span<const Pass> passes() {
       Pass{"fold_constants", fold_constants},   Pass{"simplify", simplify},
       Pass{"elide_stores", elide_stores},       Pass{"forward_copies", forward_copies},
       Pass{"canonicalise", canonicalise},       Pass{"eliminate_common", eliminate_common},
-      Pass{"reduce_products", reduce_products}, Pass{"eliminate_dead", eliminate_dead},
+      Pass{"reduce_products", reduce_products}, Pass{"recompute", recompute},
+      Pass{"eliminate_dead", eliminate_dead},
   };
   return kAll;
 }
@@ -35,6 +37,7 @@ std::vector<std::string_view> switches() {
   }
   names.push_back(kFuse);
   names.push_back(kPackWeights);
+  names.push_back(kScheduleForMemory);
   return names;
 }
 

@@ -245,6 +245,21 @@ MemoryPlan plan_memory(const Graph& graph, const std::vector<StepAccess>& steps,
   return Planner(graph, steps, dying).run();
 }
 
+int64_t peak_bytes(const MemoryPlan& plan, std::span<const int64_t> symbols) {
+  int64_t live = 0;
+  const auto bytes = [&](SlotId slot) { return plan.slots[slot].bytes.evaluate(symbols); };
+  for (SlotId slot = 0; slot < plan.slots.size(); ++slot) {
+    if (plan.slots[slot].kind == Slot::Kind::Input) live += bytes(slot);
+  }
+  int64_t peak = live;
+  for (const MemoryPlan::Step& step : plan.steps) {
+    for (const SlotId slot : step.opens) live += bytes(slot);
+    peak = std::max(peak, live);
+    for (const SlotId slot : step.closes) live -= bytes(slot);
+  }
+  return peak;
+}
+
 std::string print(const MemoryPlan& plan) {
   std::ostringstream out;
   for (ValueId value = 0; value < plan.slot_of.size(); ++value) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,9 @@ struct MemoryPlan {
 // `dying`: by input, whether its memory may be used for anything after its last reader.
 MemoryPlan plan_memory(const graph::Graph& graph, const std::vector<StepAccess>& steps,
                        const std::vector<bool>& dying);
+
+// The most bytes that are in use at one time: of inputs, outputs and temporaries.
+int64_t peak_bytes(const MemoryPlan& plan, std::span<const int64_t> symbols);
 
 // For people: a line for each slot and step.
 std::string print(const MemoryPlan& plan);

@@ -62,6 +62,8 @@ class StepProgram::Run {
       const uint32_t failure = failed_[outputs[k].value];
       if (failure != kRight) failures_[failure].outputs.push_back(k);
     }
+    // Of two errors the program is told the one that it met first.
+    std::ranges::stable_sort(failures_, {}, &RunFailure::call);
     return std::move(failures_);
   }
 
@@ -187,6 +189,9 @@ std::string StepProgram::describe() const {
       text += " (" + std::to_string(mean * 1e6) + " us)";
     }
     text += ": " + steps_[i]->describe();
+  }
+  if (graph_->symbols == 0) {
+    text += "peak " + std::to_string(peak_bytes(plan_, {})) + " bytes\n";
   }
   return text + print(plan_);
 }
