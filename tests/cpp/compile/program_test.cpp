@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <iterator>
+#include <thread>
 
 #include "program_support.h"
+#include "trireme/base/openmp.h"
 #include "trireme/compile/run_on_copies.h"
 #include "trireme/graph/interpret/memory.h"
 
@@ -289,6 +293,38 @@ TEST(Program, AnIndexOutOfBoundsIsAFailure) {
   )");
   one.set_integers(1, {3, 10, 0});
   EXPECT_THROW(run_on_copies(compiler(), one.graph, one.inputs, nullptr), std::out_of_range);
+}
+
+// Threads that a run begins, on a thread that has begun none before.
+std::ptrdiff_t threads_begun(const Case& one) {
+  const auto compiled = compiler().compile(one.graph, {});
+  const auto threads = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+  };
+  std::ptrdiff_t begun = 0;
+  std::thread([&] {
+    BufferSurroundings surroundings(one.graph, one.inputs, nullptr);
+    const auto before = threads();
+    compiled->run(surroundings, {});
+    begun = threads() - before;
+  }).join();
+  return begun;
+}
+
+TEST(Program, LittleWorkIsOneThreads) {
+  if (omp_get_max_threads() == 1) GTEST_SKIP() << "one thread in any case";
+  EXPECT_EQ(threads_begun(Case(R"(
+    input %0: f32[65536]
+    %1: f32[65536] = map (i0 < 65536) { a0 = %0  return mul(a0:f32, a0:f32) }
+    output %1
+  )")),
+            0);
+  EXPECT_GT(threads_begun(Case(R"(
+    input %0: f32[8388608]
+    %1: f32[8388608] = map (i0 < 8388608) { a0 = %0  return mul(a0:f32, a0:f32) }
+    output %1
+  )")),
+            0);
 }
 
 }  // namespace

@@ -93,6 +93,8 @@ class PreparedAttend final : public PreparedStep {
     return (thread_floats() * static_cast<size_t>(threads_) + shared_floats()) * sizeof(float);
   }
 
+  double parallel_seconds() const { return parallel_seconds_; }
+
   void run(const Frame& frame) const override {
     if (pieces_ == 0) return;
     AttendProblem problem = problem_;
@@ -127,8 +129,10 @@ class PreparedAttend final : public PreparedStep {
                          static_cast<double>(p.rows * (p.groups == 0 ? 0 : p.heads_per_group())) *
                          (p.causal ? 0.5 : 1);
     const double bytes = keys * static_cast<double>(graph::size_of(p.key.dtype));
-    if (flops / kFlopsPerSecond + bytes / kBytesPerSecond >= kSerialSeconds) {
+    const double seconds = flops / kFlopsPerSecond + bytes / kBytesPerSecond;
+    if (seconds >= kSerialSeconds) {
       threads_ = std::max(1, omp_get_max_threads());
+      parallel_seconds_ = seconds;
     }
     const int64_t groups = p.batch * p.groups;
     if (groups == 0 || p.rows == 0) {
@@ -202,6 +206,7 @@ class PreparedAttend final : public PreparedStep {
   int64_t parts_ = 1;
   int64_t pieces_ = 0;
   int threads_ = 1;
+  double parallel_seconds_ = 0;  // see Step
 };
 
 class AttendStep final : public Step {
@@ -217,6 +222,9 @@ class AttendStep final : public Step {
 
   std::unique_ptr<PreparedStep> prepare(std::span<const int64_t> symbols) const override {
     return std::make_unique<PreparedAttend>(node_, symbols);
+  }
+  double parallel_seconds(std::span<const int64_t> symbols) const override {
+    return PreparedAttend(node_, symbols).parallel_seconds();
   }
 
   uint32_t call() const override { return node_.call; }

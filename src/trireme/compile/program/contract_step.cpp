@@ -172,6 +172,12 @@ class PreparedZero final : public PreparedStep {
   int64_t offset_ = 0;
 };
 
+double points_of(const Node& node, std::span<const int64_t> symbols) {
+  double points = 1;
+  for (const graph::Extent& dim : node.dims) points *= static_cast<double>(dim.evaluate(symbols));
+  return points;
+}
+
 class ContractStep final : public Step {
  public:
   ContractStep(const Node& node, GemmChooser& chooser, std::optional<PackableInput> packable)
@@ -203,6 +209,11 @@ class ContractStep final : public Step {
     return std::make_unique<PreparedProduct>(node_, last_, chooser_);
   }
 
+  double parallel_seconds(std::span<const int64_t> symbols) const override {
+    const double work = 2.0 * points_of(node_, symbols);
+    return work < kSerialWork ? 0 : seconds_of(node_, symbols);
+  }
+
   uint32_t call() const override { return node_.call; }
 
   std::string describe() const override {
@@ -224,6 +235,21 @@ class ContractStep final : public Step {
 };
 
 }  // namespace
+
+double seconds_of(const Node& node, std::span<const int64_t> symbols) {
+  constexpr double kFlopsPerSecond = 1e11;
+  constexpr double kBytesPerSecond = 2e10;
+  double bytes = 0;
+  for (const graph::Operand& operand : node.operands) {
+    auto moved = static_cast<double>(graph::size_of(operand.dtype));
+    for (size_t i = 0; i < operand.view.sizes.size(); ++i) {
+      if (operand.view.strides[i].evaluate(symbols) == 0) continue;
+      moved *= static_cast<double>(operand.view.sizes[i].evaluate(symbols));
+    }
+    bytes += moved;
+  }
+  return std::max(2 * points_of(node, symbols) / kFlopsPerSecond, bytes / kBytesPerSecond);
+}
 
 std::optional<PackableInput> packable_input(const graph::Graph& graph, const Node& node,
                                             PackedWeights& weights) {

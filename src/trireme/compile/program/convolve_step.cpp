@@ -53,6 +53,10 @@ class ConvolveStep final : public Step {
     return std::make_unique<PreparedConvolution>(node_, problem, std::move(made.convolution));
   }
 
+  double parallel_seconds(std::span<const int64_t> symbols) const override {
+    return seconds_of(node_, symbols);
+  }
+
   uint32_t call() const override { return node_.call; }
   std::string describe() const override { return "convolution\n"; }
 

@@ -18,6 +18,7 @@ namespace {
 // Statements times trips below which a second thread costs more than it does: waking it takes about
 // as long as this many vector statements.
 constexpr double kSerialWork = 100'000;
+constexpr double kSecondsOfWork = 5e-11;
 constexpr int64_t kPiecesPerThread = 4;  // points of a range may differ in work
 constexpr int64_t kColumns = 1024;  // points of a sum of columns that one thread takes, at least
 constexpr int64_t kLine = 64;       // points; so that threads do not write one cache line
@@ -37,6 +38,12 @@ double work_of(const std::vector<Statement>& body, std::span<const int64_t> symb
   return work;
 }
 
+double work_of(const Kernel& kernel, std::span<const int64_t> symbols) {
+  double work = 0;
+  for (const Loop& loop : kernel.body) work += work_of(loop, symbols);
+  return work;
+}
+
 ScalarArg scalar_arg(const graph::Number& number) { return {number.integer, number.real}; }
 
 class PreparedKernel final : public PreparedStep {
@@ -50,9 +57,9 @@ class PreparedKernel final : public PreparedStep {
         function_(function),
         range_(range_of(cluster.kernel).evaluate(symbols)),
         scratch_(scratch_offset(cluster.kernel, cluster.kernel.scratch.size())) {
-    double work = 0;
-    for (const Loop& loop : cluster.kernel.body) work += work_of(loop, symbols);
-    if (work >= kSerialWork) threads_ = std::max(1, omp_get_max_threads());
+    if (work_of(cluster.kernel, symbols) >= kSerialWork) {
+      threads_ = std::max(1, omp_get_max_threads());
+    }
     const int64_t pieces = std::min<int64_t>(range_, threads_ * kPiecesPerThread);
     piece_ = pieces == 0 ? 0 : (range_ + pieces - 1) / pieces;
     // Threads read rows along: the longer the pieces, the better.
@@ -148,6 +155,11 @@ StepAccess KernelStep::access() const {
 
 std::unique_ptr<PreparedStep> KernelStep::prepare(std::span<const int64_t> symbols) const {
   return std::make_unique<PreparedKernel>(kernel_, function_, symbols);
+}
+
+double KernelStep::parallel_seconds(std::span<const int64_t> symbols) const {
+  const double work = work_of(kernel_.kernel, symbols);
+  return work >= kSerialWork ? work * kSecondsOfWork : 0;
 }
 
 std::string KernelStep::describe() const { return print(kernel_.kernel); }

@@ -25,6 +25,7 @@ class KernelStep final : public Step {
 
   StepAccess access() const override;
   std::unique_ptr<PreparedStep> prepare(std::span<const int64_t> symbols) const override;
+  double parallel_seconds(std::span<const int64_t> symbols) const override;
   uint32_t call() const override { return call_; }
   std::string describe() const override;
 

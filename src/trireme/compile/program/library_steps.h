@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "trireme/compile/library/choose.h"
@@ -12,6 +13,9 @@
 #include "trireme/compile/program/step.h"
 
 namespace trireme::compile {
+
+// About how many seconds a Contract or Convolve takes one thread.
+double seconds_of(const graph::Node& node, std::span<const int64_t> symbols);
 
 // A weight that products may read packed: the graph's input that the second operand is, which the
 // graph leaves as it is.

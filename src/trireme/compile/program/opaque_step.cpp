@@ -59,6 +59,9 @@ class OpaqueStep final : public Step {
     return std::make_unique<PreparedOpaque>(graph_, node_, symbols);
   }
 
+  // PyTorch's kernel decides when it runs.
+  double parallel_seconds(std::span<const int64_t> /*symbols*/) const override { return 0; }
+
   uint32_t call() const override { return node_.call; }
 
   std::string describe() const override {

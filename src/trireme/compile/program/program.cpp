@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "trireme/base/openmp.h"
 #include "trireme/compile/program/copy.h"
 
 namespace trireme::compile {
@@ -17,6 +18,9 @@ using Slot = MemoryPlan::Slot;
 // Sizes that a program is prepared for at a time: of sequence lengths, say, as many as come again.
 constexpr size_t kInstances = 64;
 constexpr uint32_t kRight = UINT32_MAX;  // no failure
+// Seconds that could be shared out, below which a program runs on one thread: after a region its
+// team spins for milliseconds, on cores that the program's own thread and the recorder need.
+constexpr double kWorthATeam = 3e-4;
 
 }  // namespace
 
@@ -161,6 +165,9 @@ const StepProgram::Instance& StepProgram::instance(const std::vector<int64_t>& s
     return instances_.front();
   }
   Instance made{symbols, {}, {}, {}};
+  double seconds = 0;
+  for (const auto& step : steps_) seconds += step->parallel_seconds(symbols);
+  const base::OneThread alone(seconds < kWorthATeam);
   for (const auto& step : steps_) made.steps.push_back(step->prepare(symbols));
   for (const Slot& slot : plan_.slots) {
     made.slot_bytes.push_back(static_cast<size_t>(slot.bytes.evaluate(symbols)));

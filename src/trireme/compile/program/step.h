@@ -45,6 +45,8 @@ class Step {
   virtual ~Step() = default;
   virtual StepAccess access() const = 0;
   virtual std::unique_ptr<PreparedStep> prepare(std::span<const int64_t> symbols) const = 0;
+  // About how many seconds it takes one thread, where it would run on several; 0: on one anyway.
+  virtual double parallel_seconds(std::span<const int64_t> symbols) const = 0;
   // The calls of the segment that it does work of, for messages: the first one.
   virtual uint32_t call() const = 0;
   virtual std::string describe() const = 0;

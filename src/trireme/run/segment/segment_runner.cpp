@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "trireme/record/openmp_team.h"
 #include "trireme/record/transcript.h"
 
 namespace trireme::run {
@@ -15,6 +16,7 @@ namespace {
 
 constexpr size_t kSegments = 1024;  // known at a time
 constexpr uint64_t kLeft = 4;
+constexpr size_t kWorthATeam = 32;  // items that have been recorded already
 
 bool holdable(const Call& call) {
   return call.kind == Call::Kind::Op && call.completion == nullptr && call.form->complete &&
@@ -34,6 +36,7 @@ SegmentRunner::SegmentRunner(record::CallQueue& queue, ProgramMaker& maker, size
       chain_(queue.capacity() * 3 / 8) {}
 
 bool SegmentRunner::step() {
+  if (!queue_.here(held_)) ++awaited_;
   Call* call = queue_.peek(held_);
   if (call == nullptr) {
     if (held_ == 0) return false;
@@ -182,6 +185,8 @@ std::string SegmentRunner::run_program() {
     if (spoiled) return "an argument is spoiled by an error";
     known->program->program().run(log_, storages_, symbols);
     ++known->followed;
+    // Its first part could have run while the rest was being recorded.
+    if (log_.calls().size() > interval_ && awaited_ * 2 > log_.calls().size()) ++known->left;
     followed_ = known;
     counters_.longest_followed =
         std::max<uint64_t>(counters_.longest_followed, log_.calls().size());
@@ -213,6 +218,8 @@ void SegmentRunner::end_segment(Cut why) {
         call.clear();
         queue_.pop();
       }
+      // What comes next is still being recorded, on a core that the team would spin on.
+      if (queue_.appended() - queue_.executed() < kWorthATeam) record::release_openmp_team();
     } else {
       give_up(left);
     }
@@ -227,6 +234,7 @@ void SegmentRunner::end_segment(Cut why) {
   // When a longer one is ready is a matter of time.
   if (grows_ && !waits) grow(why, followed);
   log_ = SegmentLog();
+  awaited_ = 0;
   storages_.clear();
   names_.clear();
   released_.clear();
