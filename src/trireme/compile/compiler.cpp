@@ -91,7 +91,7 @@ class CpuCompiler final : public Compiler {
         steps.push_back(make_contract_step(
             node, chooser_, packs ? packable_input(*kept, node, packed_weights_) : std::nullopt));
       } else if (node.as<graph::Convolve>() != nullptr) {
-        steps.push_back(make_convolve_step(node));
+        steps.push_back(make_convolve_step(*kept, schedule[number].clusters[0].nodes));
       } else if (node.as<graph::Attend>() != nullptr) {
         steps.push_back(make_attend_step(node));
       } else {

@@ -101,7 +101,7 @@ Graph graph_of(const Case& c, ConvolveKind kind) {
   second.fill(random);
   const Elements result(c.dtype, count(node.results[0].value));
   const Memory scratch(made.convolution->scratch_bytes());
-  made.convolution->run(first.data(), second.data(), result.data(), scratch.data());
+  made.convolution->run(first.data(), second.data(), result.data(), {}, scratch.data());
   graph::Inputs inputs;
   for (const Elements* elements : {&first, &second}) {
     inputs.buffers.emplace_back(elements->data(),

@@ -7,6 +7,8 @@
 #include <span>
 #include <utility>
 
+#include "trireme/compile/cluster/epilogue.h"
+
 namespace trireme::compile {
 namespace {
 
@@ -91,24 +93,41 @@ class Former {
     const Node& one = node(n);
     const uint32_t after = earliest(one);
     uint32_t step = kNoStep;
-    if (is_kernel(one)) step = find_cluster(n, after);
+    if (ends_convolution(n, after)) {
+      step = after;
+      steps_[step].clusters[0].nodes.push_back(n);
+    } else if (is_kernel(one)) {
+      step = find_cluster(n, after);
+    }
     if (step == kNoStep) {
       step = static_cast<uint32_t>(steps_.size());
       steps_.push_back({{Cluster{{n}, is_kernel(one) ? space_of(one) : Space{}}}});
     }
     step_of_[n] = step;
-    if (is_kernel(one)) step = join_producers(one, step);
+    const bool in_kernel = is_kernel(node(cluster_of(step).nodes[0]));
+    if (in_kernel) step = join_producers(one, step);
     const auto read = [&](ValueId value) {
       uint32_t& last = last_reader_[value];
       if (last == kNoStep || step > last) last = step;
     };
     for (const Operand& operand : one.operands) {
       read(operand.value);
-      if (is_kernel(one)) toucher_[operand.value] = step;
+      if (in_kernel) toucher_[operand.value] = step;
     }
     for (const Result& result : one.results) {
       if (result.base != kNoValue) read(result.base);
     }
+  }
+
+  // Whether the node can be done by the library that runs the convolution of this step, on the
+  // results that nothing else reads.
+  bool ends_convolution(uint32_t n, uint32_t step) const {
+    if (step == kNoStep || steps_[step].clusters[0].nodes.size() != 1) return false;
+    const Node& convolve = node(steps_[step].clusters[0].nodes[0]);
+    if (convolve.as<graph::Convolve>() == nullptr) return false;
+    const ValueId made = convolve.results[0].value;
+    return !uses_.leaves[made] && uses_.uses[made].size() == 1 && uses_.uses[made][0].node == n &&
+           convolve.results[0].base == kNoValue && library_epilogue(convolve, node(n));
   }
 
   // The cluster that the node joins: of one that makes what it reads, or that reads what it reads.

@@ -17,15 +17,29 @@
 
 namespace trireme::compile {
 
+struct ConvolutionTensor {
+  graph::DType dtype = graph::DType::Float32;
+  std::vector<int64_t> sizes{};
+  std::vector<int64_t> strides{};  // elements; any order of dimensions, channels last too
+  int64_t offset = 0;              // elements; not part of the problem, the caller adds it
+};
+
+enum class ConvolutionPostOpKind : uint8_t { Multiply, Add, Relu, Silu, Sigmoid, Tanh, GeluErf };
+
+struct ConvolutionPostOp {
+  ConvolutionPostOpKind kind = ConvolutionPostOpKind::Relu;
+  // Of Multiply and Add: sizes of the result, or 1 where it is repeated.
+  ConvolutionTensor other{};
+
+  bool has_other() const {
+    return kind == ConvolutionPostOpKind::Multiply || kind == ConvolutionPostOpKind::Add;
+  }
+};
+
 // A Convolve node with the values of its symbols. Sizes as the node's views have them:
 // [N, C, spatial...] and [Cout, C / groups, kernel...] (transposed: [C, Cout / groups, kernel...]).
 struct ConvolutionProblem {
-  struct Tensor {
-    graph::DType dtype = graph::DType::Float32;
-    std::vector<int64_t> sizes{};
-    std::vector<int64_t> strides{};  // elements; any order of dimensions, channels last too
-    int64_t offset = 0;              // elements; not part of the problem, the caller adds it
-  };
+  using Tensor = ConvolutionTensor;
   graph::ConvolveKind kind = graph::ConvolveKind::Forward;
   std::array<Tensor, 2> operands{};  // in the node's order
   Tensor result{};
@@ -34,6 +48,7 @@ struct ConvolutionProblem {
   std::vector<int64_t> dilation{};
   int64_t groups = 1;
   bool transposed = false;
+  std::vector<ConvolutionPostOp> post_ops{};  // of Forward, in this order
 };
 
 // `node` is a Convolve.
@@ -53,13 +68,14 @@ class Convolution {
   Convolution& operator=(const Convolution&) = delete;
   virtual ~Convolution() = default;
 
-  // Pointers to the elements at the views' offsets; `scratch`: scratch_bytes() bytes, aligned
-  // to 64. All of the result is written. Runs may be concurrent, each with its own scratch. Uses as
-  // many threads as OpenMP had when this was made.
+  // Pointers to the elements at the views' offsets; `others`: one for each Multiply and Add;
+  // `scratch`: scratch_bytes() bytes, aligned to 64. All of the result is written, which may not
+  // overlap what is read. Runs may be concurrent, each with its own scratch. Uses as many threads
+  // as OpenMP had when this was made.
   virtual void run(const void* first, const void* second, void* result,
-                   std::byte* scratch) const = 0;
+                   std::span<const void* const> others, std::byte* scratch) const = 0;
   virtual size_t scratch_bytes() const = 0;
-  virtual std::string description() const = 0;  // kernel and number of reorders
+  virtual std::string description() const = 0;  // kernel, reorders, what is not fused
 };
 
 struct ConvolutionResult {

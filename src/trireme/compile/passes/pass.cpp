@@ -6,11 +6,13 @@
 
 #include "trireme/compile/code/code.h"
 #include "trireme/compile/passes/canonicalise.h"
+#include "trireme/compile/passes/choose_layouts.h"
 #include "trireme/compile/passes/elide_stores.h"
 #include "trireme/compile/passes/eliminate_common.h"
 #include "trireme/compile/passes/eliminate_dead.h"
 #include "trireme/compile/passes/fold_constants.h"
 #include "trireme/compile/passes/forward_copies.h"
+#include "trireme/compile/passes/fuse_epilogues.h"
 #include "trireme/compile/passes/recompute.h"
 #include "trireme/compile/passes/reduce_products.h"
 #include "trireme/compile/passes/simplify.h"
@@ -24,7 +26,8 @@ std::span<const Pass> passes() {
       Pass{"elide_stores", elide_stores},       Pass{"forward_copies", forward_copies},
       Pass{"canonicalise", canonicalise},       Pass{"eliminate_common", eliminate_common},
       Pass{"reduce_products", reduce_products}, Pass{"recompute", recompute},
-      Pass{"eliminate_dead", eliminate_dead},
+      Pass{"eliminate_dead", eliminate_dead},   Pass{"fuse_epilogues", fuse_epilogues},
+      Pass{"choose_layouts", choose_layouts},
   };
   return kAll;
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
+#include "trireme/compile/cluster/epilogue.h"
 #include "trireme/compile/library/convolution.h"
 #include "trireme/compile/program/library_steps.h"
 
@@ -10,47 +13,118 @@ namespace {
 
 using graph::Node;
 
+bool is_channels_last(const ConvolutionProblem::Tensor& tensor) {
+  return tensor.sizes[1] > 1 && tensor.strides[1] == 1 && tensor.strides.back() != 1;
+}
+
+bool is_depthwise(const ConvolutionProblem& problem) {
+  return problem.groups > 1 && problem.groups == problem.operands[0].sizes[1];
+}
+
+// In place, where its activations have their channels innermost: reordering one of them costs less
+// than reordering all. Gradients of depthwise weights are four times as fast so.
+ConvolutionResult make(const ConvolutionProblem& problem) {
+  const bool in_place = is_channels_last(problem.operands[0]) ||
+                        is_channels_last(problem.operands[1]) || is_channels_last(problem.result);
+  if (in_place || (problem.kind == graph::ConvolveKind::GradWeight && is_depthwise(problem))) {
+    ConvolutionResult made = make_convolution(problem, ConvolutionFormats::ChannelsLast);
+    if (made.convolution) return made;
+  }
+  return make_convolution(problem, ConvolutionFormats::Preferred);
+}
+
+ConvolutionPostOpKind kind_of(EpilogueKind kind) {
+  switch (kind) {
+    case EpilogueKind::Multiply:
+      return ConvolutionPostOpKind::Multiply;
+    case EpilogueKind::Add:
+      return ConvolutionPostOpKind::Add;
+    case EpilogueKind::Relu:
+      return ConvolutionPostOpKind::Relu;
+    case EpilogueKind::Silu:
+      return ConvolutionPostOpKind::Silu;
+    case EpilogueKind::Sigmoid:
+      return ConvolutionPostOpKind::Sigmoid;
+    case EpilogueKind::Tanh:
+      return ConvolutionPostOpKind::Tanh;
+    case EpilogueKind::GeluErf:
+      return ConvolutionPostOpKind::GeluErf;
+    case EpilogueKind::Subtract:
+      break;
+  }
+  throw std::logic_error("no post-op subtracts");
+}
+
+// A value and where in it a tensor begins.
+struct Place {
+  graph::ValueId value = graph::kNoValue;
+  size_t offset = 0;  // bytes
+};
+
+Place place_of(graph::ValueId value, const ConvolutionProblem::Tensor& tensor) {
+  return {value, static_cast<size_t>(tensor.offset) * graph::size_of(tensor.dtype)};
+}
+
 class PreparedConvolution final : public PreparedStep {
  public:
-  PreparedConvolution(const Node& node, const ConvolutionProblem& problem,
-                      std::unique_ptr<Convolution> convolution)
-      : node_(node), convolution_(std::move(convolution)) {
-    for (size_t i = 0; i < 2; ++i) {
-      offsets_[i] = static_cast<size_t>(problem.operands[i].offset) *
-                    graph::size_of(problem.operands[i].dtype);
-    }
-    offsets_[2] = static_cast<size_t>(problem.result.offset) * graph::size_of(problem.result.dtype);
-  }
+  PreparedConvolution(std::unique_ptr<Convolution> convolution, std::array<Place, 3> places,
+                      std::vector<Place> others)
+      : convolution_(std::move(convolution)), places_(places), others_(std::move(others)) {}
 
   size_t scratch_bytes() const override { return convolution_->scratch_bytes(); }
 
   void run(const Frame& frame) const override {
-    convolution_->run(frame.at(node_.operands[0].value) + offsets_[0],
-                      frame.at(node_.operands[1].value) + offsets_[1],
-                      frame.at(node_.results[0].value) + offsets_[2], frame.scratch);
+    const auto at = [&](const Place& place) { return frame.at(place.value) + place.offset; };
+    std::vector<const void*> others;
+    for (const Place& other : others_) others.push_back(at(other));
+    convolution_->run(at(places_[0]), at(places_[1]), at(places_[2]), others, frame.scratch);
   }
 
  private:
-  const Node& node_;
   std::unique_ptr<Convolution> convolution_;
-  size_t offsets_[3] = {};  // bytes
+  std::array<Place, 3> places_;  // of the operands and the result
+  std::vector<Place> others_;    // of the post-ops
 };
 
 class ConvolveStep final : public Step {
  public:
-  explicit ConvolveStep(const Node& node) : node_(node) {}
+  ConvolveStep(const graph::Graph& graph, std::span<const uint32_t> nodes)
+      : node_(graph.nodes[nodes[0]]) {
+    if (nodes.size() < 2) return;
+    map_ = &graph.nodes[nodes[1]];
+    epilogue_ = library_epilogue(node_, *map_).value();
+  }
 
   StepAccess access() const override {
-    return {{node_.operands[0].value, node_.operands[1].value},
-            {{node_.results[0].value, node_.results[0].base}}};
+    StepAccess access{{node_.operands[0].value, node_.operands[1].value}, {}};
+    const graph::Result& result = map_ != nullptr ? map_->results[0] : node_.results[0];
+    access.writes.push_back({result.value, result.base});
+    for (const EpilogueOp& op : epilogue_) {
+      if (const graph::Operand* other = other_of(op)) access.reads.push_back(other->value);
+    }
+    return access;
   }
 
   std::unique_ptr<PreparedStep> prepare(std::span<const int64_t> symbols) const override {
-    const ConvolutionProblem problem = problem_of(node_, symbols);
-    ConvolutionResult made = make_convolution(problem, ConvolutionFormats::Preferred);
+    ConvolutionProblem problem = problem_of(node_, symbols);
+    const graph::ValueId result = (map_ != nullptr ? *map_ : node_).results[0].value;
+    const std::array<Place, 3> places = {place_of(node_.operands[0].value, problem.operands[0]),
+                                         place_of(node_.operands[1].value, problem.operands[1]),
+                                         place_of(result, problem.result)};
+    std::vector<Place> others;
+    for (const EpilogueOp& op : epilogue_) {
+      ConvolutionPostOp post{kind_of(op.kind)};
+      if (const graph::Operand* other = other_of(op)) {
+        post.other = tensor_of(*other, problem.result, symbols);
+        others.push_back(place_of(other->value, post.other));
+      }
+      problem.post_ops.push_back(std::move(post));
+    }
+    ConvolutionResult made = make(problem);
     if (!made.convolution)
       throw std::runtime_error("no library takes a convolution: " + made.reason);
-    return std::make_unique<PreparedConvolution>(node_, problem, std::move(made.convolution));
+    return std::make_unique<PreparedConvolution>(std::move(made.convolution), places,
+                                                 std::move(others));
   }
 
   double parallel_seconds(std::span<const int64_t> symbols) const override {
@@ -58,16 +132,41 @@ class ConvolveStep final : public Step {
   }
 
   uint32_t call() const override { return node_.call; }
-  std::string describe() const override { return "convolution\n"; }
+  std::string describe() const override {
+    if (epilogue_.empty()) return "convolution\n";
+    return "convolution, " + std::to_string(epilogue_.size()) + " post-ops\n";
+  }
 
  private:
+  // The operand of the Map that a post-op reads; null: none.
+  const graph::Operand* other_of(const EpilogueOp& op) const {
+    if (op.kind != EpilogueKind::Multiply && op.kind != EpilogueKind::Add) return nullptr;
+    return &map_->operands[map_->as<graph::Map>()->expression.nodes[op.other].index];
+  }
+
+  ConvolutionProblem::Tensor tensor_of(const graph::Operand& operand,
+                                       const ConvolutionProblem::Tensor& result,
+                                       std::span<const int64_t> symbols) const {
+    const graph::Extents strides = along_convolution(node_, *map_, operand.view).value();
+    ConvolutionProblem::Tensor tensor{
+        operand.dtype, result.sizes, {}, operand.view.offset.evaluate(symbols)};
+    for (size_t i = 0; i < strides.size(); ++i) {
+      tensor.strides.push_back(strides[i].evaluate(symbols));
+      if (tensor.strides[i] == 0) tensor.sizes[i] = 1;
+    }
+    return tensor;
+  }
+
   const Node& node_;
+  const Node* map_ = nullptr;
+  std::vector<EpilogueOp> epilogue_{};
 };
 
 }  // namespace
 
-std::unique_ptr<Step> make_convolve_step(const Node& node) {
-  return std::make_unique<ConvolveStep>(node);
+std::unique_ptr<Step> make_convolve_step(const graph::Graph& graph,
+                                         std::span<const uint32_t> nodes) {
+  return std::make_unique<ConvolveStep>(graph, nodes);
 }
 
 }  // namespace trireme::compile

@@ -31,8 +31,10 @@ std::optional<PackableInput> packable_input(const graph::Graph& graph, const gra
 // `node` is a Contract of dtypes that the libraries take.
 std::unique_ptr<Step> make_contract_step(const graph::Node& node, GemmChooser& chooser,
                                          std::optional<PackableInput> packable);
-// `node` is a Convolve of dtypes that oneDNN takes.
-std::unique_ptr<Step> make_convolve_step(const graph::Node& node);
+// `nodes`: a Convolve of dtypes that oneDNN takes, perhaps the Map that ends it
+// (cluster/epilogue.h).
+std::unique_ptr<Step> make_convolve_step(const graph::Graph& graph,
+                                         std::span<const uint32_t> nodes);
 // `node` is an Opaque.
 std::unique_ptr<Step> make_opaque_step(const graph::Graph& graph, const graph::Node& node);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "../program_support.h"
 #include "trireme/graph/check/verify.h"
@@ -21,8 +22,8 @@ const Pass& pass_named(std::string_view name) {
 }
 
 void expect_rewritten(std::string_view pass, const std::string& before, const std::string& after,
-                      float tolerance) {
-  Case one(before);
+                      float tolerance, std::vector<int64_t> symbols) {
+  Case one(before, std::move(symbols));
   Copier opaque;
   const auto wanted = graph::interpret(one.graph, one.inputs, &opaque);
   const std::string text = graph::print(parse(after));

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trireme/compile/cluster/epilogue.h"
+
+#include <algorithm>
+#include <array>
+#include <numbers>
+#include <span>
+#include <utility>
+
+#include "trireme/compile/cluster/space.h"
+
+namespace trireme::compile {
+namespace {
+
+using graph::Convolve;
+using graph::ConvolveKind;
+using graph::DType;
+using graph::Expression;
+using graph::ExprId;
+using graph::ExprNode;
+using graph::Node;
+using graph::ScalarOp;
+using graph::ValueId;
+using graph::View;
+
+constexpr size_t kChannel = 1;  // of a convolution's dimensions
+
+// An expression as a path from one load to the root.
+class Path {
+ public:
+  Path(const Node& convolve, ValueId made, const Node& map)
+      : convolve_(convolve),
+        map_(map),
+        made_(made),
+        expression_(map.as<graph::Map>()->expression),
+        needed_(expression_.nodes.size()) {
+    mark(expression_.roots[0]);
+  }
+
+  std::optional<std::vector<EpilogueOp>> run() {
+    const auto start = find_start();
+    if (!start) return std::nullopt;
+    std::vector<EpilogueOp> ops;
+    ExprId at = *start;
+    while (at != expression_.roots[0]) {
+      const auto op = step(at);
+      if (!op) return std::nullopt;
+      ops.push_back(*op);
+    }
+    return ops;
+  }
+
+ private:
+  const ExprNode& node(ExprId id) const { return expression_.nodes[id]; }
+
+  void mark(ExprId id) {
+    needed_[id] = true;
+    for (size_t k = 0; k < arity(node(id).op); ++k) mark(node(id).args[k]);
+  }
+
+  // The one load of the value, which is read where it was made.
+  std::optional<ExprId> find_start() const {
+    std::optional<ExprId> start;
+    for (ExprId id = 0; id < expression_.nodes.size(); ++id) {
+      if (!needed_[id] || node(id).op != ScalarOp::Load) continue;
+      if (map_.operands[node(id).index].value != made_) continue;
+      if (start) return std::nullopt;
+      start = id;
+    }
+    return start;
+  }
+
+  std::vector<ExprId> users(ExprId of) const {
+    std::vector<ExprId> found;
+    for (ExprId id = 0; id < expression_.nodes.size(); ++id) {
+      const auto args = std::span(node(id).args).first(arity(node(id).op));
+      if (needed_[id] && std::ranges::find(args, of) != args.end()) found.push_back(id);
+    }
+    return found;
+  }
+
+  bool is_constant(ExprId id, double value) const {
+    return node(id).op == ScalarOp::Constant && node(id).value == value;
+  }
+
+  // The node of this operation with `one` as an argument, and what its other argument is.
+  std::optional<ExprId> other_of(ExprId id, ScalarOp op, ExprId one) const {
+    if (node(id).op != op) return std::nullopt;
+    if (node(id).args[0] == one) return node(id).args[1];
+    if (node(id).args[1] == one) return node(id).args[0];
+    return std::nullopt;
+  }
+  bool is_with_constant(ExprId id, ScalarOp op, ExprId one, double value) const {
+    const auto other = other_of(id, op, one);
+    return other && is_constant(*other, value);
+  }
+  std::optional<ExprId> only_user(ExprId id) const {
+    const auto found = users(id);
+    return found.size() == 1 ? std::optional(found[0]) : std::nullopt;
+  }
+
+  // Takes `at` over one operation.
+  std::optional<EpilogueOp> step(ExprId& at) const {
+    const std::vector<ExprId> next = users(at);
+    if (next.size() == 2) {
+      for (const auto& [one, two] : {std::pair(next[0], next[1]), std::pair(next[1], next[0])}) {
+        if (const auto end = silu(at, one, two)) return at = *end, EpilogueOp{EpilogueKind::Silu};
+        if (const auto end = gelu(at, one, two)) {
+          return at = *end, EpilogueOp{EpilogueKind::GeluErf};
+        }
+      }
+      return std::nullopt;
+    }
+    if (next.size() != 1) return std::nullopt;
+    const ExprId before = std::exchange(at, next[0]);
+    const ExprNode& op = node(at);
+    if (is_with_constant(at, ScalarOp::Maximum, before, 0)) return EpilogueOp{EpilogueKind::Relu};
+    if (op.op == ScalarOp::Sigmoid) return EpilogueOp{EpilogueKind::Sigmoid};
+    if (op.op == ScalarOp::Tanh) return EpilogueOp{EpilogueKind::Tanh};
+    if (op.op == ScalarOp::Sub && op.args[0] == before && op.args[1] != before) {
+      return with_other(EpilogueKind::Subtract, op.args[1]);
+    }
+    for (const auto& [scalar, kind] : {std::pair(ScalarOp::Add, EpilogueKind::Add),
+                                       std::pair(ScalarOp::Mul, EpilogueKind::Multiply)}) {
+      const auto other = other_of(at, scalar, before);
+      if (other && *other != before) return with_other(kind, *other);
+    }
+    return std::nullopt;
+  }
+
+  // x / (exp(-x) + 1)
+  std::optional<ExprId> silu(ExprId x, ExprId negated, ExprId quotient) const {
+    if (node(negated).op != ScalarOp::Neg || node(quotient).op != ScalarOp::Div ||
+        node(quotient).args[0] != x) {
+      return std::nullopt;
+    }
+    const auto power = only_user(negated);
+    if (!power || node(*power).op != ScalarOp::Exp) return std::nullopt;
+    const auto sum = only_user(*power);
+    if (!sum || !is_with_constant(*sum, ScalarOp::Add, *power, 1)) return std::nullopt;
+    return node(quotient).args[1] == *sum && only_user(*sum) == quotient ? std::optional(quotient)
+                                                                         : std::nullopt;
+  }
+
+  // x * 0.5 * (erf(x / sqrt(2)) + 1)
+  std::optional<ExprId> gelu(ExprId x, ExprId half, ExprId scaled) const {
+    if (!is_with_constant(half, ScalarOp::Mul, x, 0.5)) return std::nullopt;
+    const auto factor = other_of(scaled, ScalarOp::Mul, x);
+    if (!factor || node(*factor).op != ScalarOp::Constant ||
+        static_cast<float>(node(*factor).value) != static_cast<float>(1 / std::numbers::sqrt2)) {
+      return std::nullopt;
+    }
+    const auto erf = only_user(scaled);
+    if (!erf || node(*erf).op != ScalarOp::Erf) return std::nullopt;
+    const auto sum = only_user(*erf);
+    if (!sum || !is_with_constant(*sum, ScalarOp::Add, *erf, 1)) return std::nullopt;
+    const auto end = only_user(*sum);
+    return end && only_user(half) == end && other_of(*end, ScalarOp::Mul, *sum) == half
+               ? end
+               : std::nullopt;
+  }
+
+  std::optional<EpilogueOp> with_other(EpilogueKind kind, ExprId other) const {
+    if (is_per_channel(other)) return EpilogueOp{kind, other, true};
+    if (node(other).op != ScalarOp::Load || kind == EpilogueKind::Subtract) return std::nullopt;
+    const auto& operand = map_.operands[node(other).index];
+    const auto read = along_convolution(convolve_, map_, operand.view);
+    const auto written = along_convolution(convolve_, map_, map_.results[0].view);
+    // Where the results lie, element by element.
+    if (operand.dtype != DType::Float32 || !read || read != written) return std::nullopt;
+    return EpilogueOp{kind, other, false};
+  }
+
+  bool is_per_channel(ExprId id) const {
+    const ExprNode& one = node(id);
+    if (one.dtype != DType::Float32) return false;
+    if (one.op == ScalarOp::Index || one.op == ScalarOp::Extent) return false;
+    if (one.op == ScalarOp::Load) {
+      const auto& operand = map_.operands[one.index];
+      if (operand.value == made_) return false;
+      const auto strides = along_convolution(convolve_, map_, operand.view);
+      if (!strides) return false;
+      for (size_t i = 0; i < strides->size(); ++i) {
+        if (i != kChannel && !(*strides)[i].is(0)) return false;
+      }
+      return true;
+    }
+    for (size_t k = 0; k < arity(one.op); ++k) {
+      if (!is_per_channel(one.args[k])) return false;
+    }
+    return true;
+  }
+
+  const Node& convolve_;
+  const Node& map_;
+  ValueId made_;
+  const Expression& expression_;
+  std::vector<bool> needed_;
+};
+
+bool is_plain(const Node& convolve) {
+  const auto* one = convolve.as<Convolve>();
+  return one != nullptr && one->kind == ConvolveKind::Forward &&
+         convolve.results[0].dtype == DType::Float32;
+}
+
+}  // namespace
+
+std::optional<graph::Extents> along_convolution(const Node& convolve, const Node& map,
+                                                const View& view) {
+  const graph::Extents& sizes = convolve.results[0].view.sizes;
+  graph::Extents points;
+  std::ranges::copy_if(sizes, std::back_inserter(points), [](const Extent& e) { return !e.is(1); });
+  const auto common = common_refinement(map.dims, points);
+  if (!common || *common != points) return std::nullopt;
+  const graph::Extents refined = refine_strides(map.dims, view.strides, points);
+  graph::Extents strides;
+  size_t next = 0;
+  for (const Extent& size : sizes) strides.push_back(size.is(1) ? Extent(0) : refined[next++]);
+  return strides;
+}
+
+std::optional<std::vector<EpilogueOp>> read_epilogue(const Node& convolve, ValueId made,
+                                                     const Node& map) {
+  const auto* one = map.as<graph::Map>();
+  if (!is_plain(convolve) || one == nullptr || map.results.size() != 1 ||
+      map.results[0].base != graph::kNoValue || map.results[0].dtype != DType::Float32) {
+    return std::nullopt;
+  }
+  if (!along_convolution(convolve, map, map.results[0].view)) return std::nullopt;
+  const auto is_other = [](const ExprNode& node) {
+    return node.op != ScalarOp::Number && node.dtype != DType::Float32;
+  };
+  if (std::ranges::any_of(one->expression.nodes, is_other)) return std::nullopt;
+  return Path(convolve, made, map).run();
+}
+
+std::optional<std::vector<EpilogueOp>> library_epilogue(const Node& convolve, const Node& map) {
+  if (!is_plain(convolve) || map.as<graph::Map>() == nullptr) return std::nullopt;
+  const auto& result = convolve.results[0];
+  const auto& expression = map.as<graph::Map>()->expression;
+  auto ops = read_epilogue(convolve, result.value, map);
+  if (!ops) return std::nullopt;
+  const auto reads = std::ranges::find(map.operands, result.value, &graph::Operand::value);
+  // Element by element, and the results as the convolution would have them.
+  const auto made = [&] {
+    graph::Extents strides = result.view.strides;
+    for (size_t i = 0; i < strides.size(); ++i) {
+      if (result.view.sizes[i].is(1)) strides[i] = 0;
+    }
+    return strides;
+  }();
+  const auto same = [&](const View& view) {
+    return along_convolution(convolve, map, view) == made && view.offset == result.view.offset;
+  };
+  if (!same(reads->view) || !same(map.results[0].view)) return std::nullopt;
+  const bool direct = std::ranges::all_of(*ops, [&](const EpilogueOp& op) {
+    const bool has_other = op.kind == EpilogueKind::Multiply || op.kind == EpilogueKind::Add;
+    return op.kind != EpilogueKind::Subtract &&
+           (!has_other || expression.nodes[op.other].op == ScalarOp::Load);
+  });
+  return direct && !ops->empty() ? ops : std::nullopt;
+}
+
+}  // namespace trireme::compile

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What follows a convolution and can be computed where its results are made: scales and shifts per
+// channel (a bias, a batch norm by running statistics), another tensor added, an activation.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "trireme/graph/ir/graph.h"
+
+namespace trireme::compile {
+
+enum class EpilogueKind : uint8_t { Multiply, Add, Subtract, Relu, Silu, Sigmoid, Tanh, GeluErf };
+
+struct EpilogueOp {
+  EpilogueKind kind = EpilogueKind::Relu;
+  // Of Multiply, Add and Subtract: the other term, in the Map's expression.
+  graph::ExprId other = 0;
+  bool per_channel = false;  // it depends on the channel only; else it is an operand of all points
+};
+
+// Views of a Map's operands along the convolution's dimensions (strides; 0 along those of one
+// point). None: a dimension of the Map is no dimension, or dimensions, of the convolution.
+std::optional<graph::Extents> along_convolution(const graph::Node& convolve, const graph::Node& map,
+                                                const graph::View& view);
+
+// What the Map does to the value `made`, which `convolve` makes or a Map like this one makes of
+// that, in order. None: something else than the above. Of f32, one result, without a base.
+std::optional<std::vector<EpilogueOp>> read_epilogue(const graph::Node& convolve,
+                                                     graph::ValueId made, const graph::Node& map);
+
+// As read_epilogue of the convolution's own result, where all other terms are operands and nothing
+// has to be computed for them: what a library takes.
+std::optional<std::vector<EpilogueOp>> library_epilogue(const graph::Node& convolve,
+                                                        const graph::Node& map);
+
+}  // namespace trireme::compile
