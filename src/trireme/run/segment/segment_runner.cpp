@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "trireme/record/openmp_team.h"
 #include "trireme/record/transcript.h"
 
 namespace trireme::run {
@@ -16,7 +15,6 @@ namespace {
 
 constexpr size_t kSegments = 1024;  // known at a time
 constexpr uint64_t kLeft = 4;
-constexpr size_t kWorthATeam = 32;  // items that have been recorded already
 
 bool holdable(const Call& call) {
   return call.kind == Call::Kind::Op && call.completion == nullptr && call.form->complete &&
@@ -218,8 +216,6 @@ void SegmentRunner::end_segment(Cut why) {
         call.clear();
         queue_.pop();
       }
-      // What comes next is still being recorded, on a core that the team would spin on.
-      if (queue_.appended() - queue_.executed() < kWorthATeam) record::release_openmp_team();
     } else {
       give_up(left);
     }
