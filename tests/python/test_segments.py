@@ -134,42 +134,6 @@ def test_leaving_a_grown_segment(how: str, runs: str, tmp_path: Path) -> None:
     assert seen["segments"]["longest_followed"] > 4, seen  # type: ignore[index]
 
 
-# First the executor is slower than the program, then the program than the executor.
-LATE = """
-import json, sys, time
-import torch
-import trireme._C as native
-
-def step(x, pause):
-    for _ in range(12):
-        x = x.tanh()
-        if pause: time.sleep(pause)
-    return x.sum().item()
-
-def followed(x, steps, pause):
-    before = native.segments()
-    for _ in range(steps):
-        step(x, pause)
-        while native.segments()["programs_pending"]: time.sleep(0.001)
-    after = native.segments()
-    assert after["calls_followed"] - before["calls_followed"] == 13 * steps, (before, after)
-    return after["followed"] - before["followed"]
-
-large = torch.rand(1 << 20, device="trireme")
-for _ in range(40):
-    step(large, 0)
-    while native.segments()["programs_pending"]: time.sleep(0.001)
-print(json.dumps({"whole": followed(large, 10, 0), "late": followed(large, 10, 0.002),
-                  "parts": followed(large, 10, 0.002), "segments": native.segments()}))
-"""
-
-
-def test_a_grown_segment_that_runs_late_is_cut_again(tmp_path: Path) -> None:
-    seen = followed(tmp_path, LATE, interval="4+", runs="interpret")
-    assert seen["whole"] < 30, seen  # type: ignore[operator]
-    assert seen["parts"] > seen["whole"], seen  # type: ignore[operator]
-
-
 @pytest.mark.parametrize("runs", ["interpret", "1"])
 @pytest.mark.parametrize("interval", [16, 1000])
 def test_training_is_followed(interval: int, runs: str, tmp_path: Path) -> None:

@@ -81,12 +81,6 @@ class CallQueue {
   // The next call, or null when `stop` was called and nothing is left. Blocks while the queue is
   // empty.
   Call* front();
-  // Whether the call `ahead` places behind the front is there.
-  bool here(uint64_t ahead) {
-    const uint64_t number = executed_.load(std::memory_order_relaxed) + 1 + ahead;
-    if (number > known_appended_) known_appended_ = appended_.load(std::memory_order_acquire);
-    return number <= known_appended_;
-  }
   // The call `ahead` places behind the front (0: the front itself), for an executor that holds
   // calls back. Blocks until it is there or, giving null, until the program waits for a call before
   // it, or `stop` was called.

@@ -21,7 +21,7 @@ struct KnownSegment {
   uint64_t hash = 0;                      // of its calls and data flow
   uint64_t seen = 0;                      // how often, however it was run
   uint64_t followed = 0;                  // how often its program ran
-  uint64_t left = 0;                      // how often it was left beyond the interval, or ran late
+  uint64_t left = 0;                      // how often it was left beyond the interval
   uint64_t last_use = 0;                  // by KnownSegments' clock
   std::vector<bool> varies;               // by value, calls laid flat: it was seen with another one
   std::shared_ptr<ProgramSlot> program;

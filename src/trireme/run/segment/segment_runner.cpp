@@ -34,7 +34,6 @@ SegmentRunner::SegmentRunner(record::CallQueue& queue, ProgramMaker& maker, size
       chain_(queue.capacity() * 3 / 8) {}
 
 bool SegmentRunner::step() {
-  if (!queue_.here(held_)) ++awaited_;
   Call* call = queue_.peek(held_);
   if (call == nullptr) {
     if (held_ == 0) return false;
@@ -183,8 +182,6 @@ std::string SegmentRunner::run_program() {
     if (spoiled) return "an argument is spoiled by an error";
     known->program->program().run(log_, storages_, symbols);
     ++known->followed;
-    // Its first part could have run while the rest was being recorded.
-    if (log_.calls().size() > interval_ && awaited_ * 2 > log_.calls().size()) ++known->left;
     followed_ = known;
     counters_.longest_followed =
         std::max<uint64_t>(counters_.longest_followed, log_.calls().size());
@@ -230,7 +227,6 @@ void SegmentRunner::end_segment(Cut why) {
   // When a longer one is ready is a matter of time.
   if (grows_ && !waits) grow(why, followed);
   log_ = SegmentLog();
-  awaited_ = 0;
   storages_.clear();
   names_.clear();
   released_.clear();

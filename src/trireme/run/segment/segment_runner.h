@@ -90,7 +90,6 @@ class SegmentRunner {
   std::vector<uint64_t> names_;                    // of the storages: their ids
   std::vector<uint64_t> released_;                 // while the segment was recorded, by id
   uint64_t first_ = 0;                             // its first call's number
-  size_t awaited_ = 0;                             // of its items: the executor was there first
   size_t items_ = 0;                               // of the segment that ended last
   size_t ahead_ = 0;                               // see ChainPiece
   const KnownSegment* followed_ = nullptr;         // what ran last
