@@ -57,6 +57,7 @@ class Memory final : public compile::Surroundings {
     }
   }
   std::byte* input(uint32_t index) override { return inputs_[index].bytes().data(); }
+  uint64_t input_version(uint32_t /*index*/) override { return 0; }
   std::byte* output(uint32_t index) override { return outputs_[index].bytes().data(); }
   void drop_input(uint32_t) override {}
   std::byte* allocate(size_t bytes) override {
