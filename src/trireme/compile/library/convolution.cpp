@@ -79,8 +79,6 @@ memory::desc channels_last(const memory::desc& like, memory::data_type type) {
   return memory::desc(sizes, type, strides);
 }
 
-bool is_binary(const ConvolutionPostOp& op) { return op.has_other(); }
-
 dnnl::algorithm algorithm_of(ConvolutionPostOpKind kind) {
   switch (kind) {
     case ConvolutionPostOpKind::Multiply:
@@ -109,7 +107,7 @@ float alpha_of(ConvolutionPostOpKind kind) {
 dnnl::primitive_attr attributes_of(std::span<const ConvolutionPostOp> ops) {
   dnnl::post_ops list;
   for (const ConvolutionPostOp& op : ops) {
-    if (is_binary(op)) {
+    if (op.has_other()) {
       list.append_binary(algorithm_of(op.kind), given(op.other));
     } else {
       list.append_eltwise(algorithm_of(op.kind), alpha_of(op.kind), 0);
@@ -240,7 +238,7 @@ OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, Convolut
       attributes_of(fuses ? post_ops : std::span<const ConvolutionPostOp>());
   Program::Arguments others;
   for (size_t i = 0; i < post_ops.size(); ++i) {
-    if (!is_binary(post_ops[i])) continue;
+    if (!post_ops[i].has_other()) continue;
     others.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(static_cast<int>(i)) | DNNL_ARG_SRC_1,
                         program_.outer(given(post_ops[i].other)));
   }
@@ -317,7 +315,7 @@ void OneDnnConvolution::add_post_ops(std::span<const ConvolutionPostOp> ops,
   auto other = others.begin();
   const memory::desc desc = program_.desc(result);
   for (const ConvolutionPostOp& op : ops) {
-    if (is_binary(op)) {
+    if (op.has_other()) {
       const dnnl::binary::primitive_desc binary(onednn::engine(), algorithm_of(op.kind), desc,
                                                 given(op.other), desc, Program::attributes());
       program_.add(

@@ -40,6 +40,43 @@ Place result_place(bool backward, size_t i) {
   return backward ? kBackwardResults.at(i) : kForwardResults.at(i);
 }
 
+// But for tensors, of which only the keys' dtype is told.
+AttendProblem problem_of(const Node& node, std::span<const int64_t> symbols) {
+  const Attend& attend = *node.as<Attend>();
+  AttendProblem p;
+  p.backward = attend.backward;
+  p.causal = attend.causal;
+  p.masked = attend.masked;
+  p.scale = static_cast<float>(attend.scale.constant);
+  const size_t first = attend.backward ? 1 : 0;
+  const auto size = [&](size_t operand, size_t dim) {
+    return node.operands[first + operand].view.sizes[dim].evaluate(symbols);
+  };
+  p.batch = size(0, 0);
+  p.heads = size(0, 1);
+  p.rows = size(0, 2);
+  p.depth = size(0, 3);
+  p.groups = size(1, 1);
+  p.columns = size(1, 2);
+  p.width = size(2, 3);
+  p.key.dtype = node.operands[first + 1].dtype;
+  if (p.groups == 0 ? p.heads != 0 : p.heads % p.groups != 0) {
+    throw std::runtime_error("the query's heads are no multiple of the key's");
+  }
+  return p;
+}
+
+// Of one thread, where more are worth while; else 0.
+double parallel_seconds_of(const AttendProblem& p) {
+  const auto keys = static_cast<double>(p.batch * p.groups * p.columns * (p.depth + p.width));
+  const double flops = (p.backward ? 5 : 2) * keys *
+                       static_cast<double>(p.rows * (p.groups == 0 ? 0 : p.heads_per_group())) *
+                       (p.causal ? 0.5 : 1);
+  const double bytes = keys * static_cast<double>(graph::size_of(p.key.dtype));
+  const double seconds = flops / kFlopsPerSecond + bytes / kBytesPerSecond;
+  return seconds < kSerialSeconds ? 0 : seconds;
+}
+
 // A tensor, and where it begins in its value.
 struct PlacedTensor {
   Place place;
@@ -50,14 +87,11 @@ struct PlacedTensor {
 class PreparedAttend final : public PreparedStep {
  public:
   PreparedAttend(const Node& node, std::span<const int64_t> symbols)
-      : attend_(*node.as<Attend>()), kernels_(attend_kernels()) {
-    AttendProblem& p = problem_;
-    p.backward = attend_.backward;
-    p.causal = attend_.causal;
-    p.masked = attend_.masked;
-    p.scale = static_cast<float>(attend_.scale.constant);
+      : attend_(*node.as<Attend>()),
+        kernels_(attend_kernels()),
+        problem_(problem_of(node, symbols)) {
     const auto place = [&](Place at, const auto& one) {
-      AttendTensor& tensor = p.*at;
+      AttendTensor& tensor = problem_.*at;
       tensor.dtype = one.dtype;
       for (size_t i = 0; i < one.view.rank(); ++i) {
         tensor.strides.at(i) = one.view.strides[i].evaluate(symbols);
@@ -72,28 +106,12 @@ class PreparedAttend final : public PreparedStep {
     for (size_t i = 0; i < node.results.size(); ++i) {
       place(result_place(attend_.backward, i), node.results[i]);
     }
-    const size_t first = attend_.backward ? 1 : 0;
-    const auto size = [&](size_t operand, size_t dim) {
-      return node.operands[first + operand].view.sizes[dim].evaluate(symbols);
-    };
-    p.batch = size(0, 0);
-    p.heads = size(0, 1);
-    p.rows = size(0, 2);
-    p.depth = size(0, 3);
-    p.groups = size(1, 1);
-    p.columns = size(1, 2);
-    p.width = size(2, 3);
-    if (p.groups == 0 ? p.heads != 0 : p.heads % p.groups != 0) {
-      throw std::runtime_error("the query's heads are no multiple of the key's");
-    }
     plan();
   }
 
   size_t scratch_bytes() const override {
     return (thread_floats() * static_cast<size_t>(threads_) + shared_floats()) * sizeof(float);
   }
-
-  double parallel_seconds() const { return parallel_seconds_; }
 
   void run(const Frame& frame) const override {
     if (pieces_ == 0) return;
@@ -124,16 +142,7 @@ class PreparedAttend final : public PreparedStep {
   // How the work is divided.
   void plan() {
     const AttendProblem& p = problem_;
-    const auto keys = static_cast<double>(p.batch * p.groups * p.columns * (p.depth + p.width));
-    const double flops = (p.backward ? 5 : 2) * keys *
-                         static_cast<double>(p.rows * (p.groups == 0 ? 0 : p.heads_per_group())) *
-                         (p.causal ? 0.5 : 1);
-    const double bytes = keys * static_cast<double>(graph::size_of(p.key.dtype));
-    const double seconds = flops / kFlopsPerSecond + bytes / kBytesPerSecond;
-    if (seconds >= kSerialSeconds) {
-      threads_ = std::max(1, omp_get_max_threads());
-      parallel_seconds_ = seconds;
-    }
+    if (parallel_seconds_of(p) > 0) threads_ = std::max(1, omp_get_max_threads());
     const int64_t groups = p.batch * p.groups;
     if (groups == 0 || p.rows == 0) {
       pieces_ = p.backward ? groups : 0;
@@ -206,7 +215,6 @@ class PreparedAttend final : public PreparedStep {
   int64_t parts_ = 1;
   int64_t pieces_ = 0;
   int threads_ = 1;
-  double parallel_seconds_ = 0;  // see Step
 };
 
 class AttendStep final : public Step {
@@ -224,7 +232,7 @@ class AttendStep final : public Step {
     return std::make_unique<PreparedAttend>(node_, symbols);
   }
   double parallel_seconds(std::span<const int64_t> symbols) const override {
-    return PreparedAttend(node_, symbols).parallel_seconds();
+    return parallel_seconds_of(problem_of(node_, symbols));
   }
 
   uint32_t call() const override { return node_.call; }
