@@ -206,6 +206,13 @@ bool is_plain(const Node& convolve) {
 
 }  // namespace
 
+View without_ones(View view) {
+  for (size_t i = 0; i < view.rank(); ++i) {
+    if (view.sizes[i].is(1)) view.strides[i] = 0;
+  }
+  return view;
+}
+
 std::optional<graph::Extents> along_convolution(const Node& convolve, const Node& map,
                                                 const View& view) {
   const graph::Extents& sizes = convolve.results[0].view.sizes;
@@ -243,21 +250,14 @@ std::optional<std::vector<EpilogueOp>> library_epilogue(const Node& convolve, co
   if (!ops) return std::nullopt;
   const auto reads = std::ranges::find(map.operands, result.value, &graph::Operand::value);
   // Element by element, and the results as the convolution would have them.
-  const auto made = [&] {
-    graph::Extents strides = result.view.strides;
-    for (size_t i = 0; i < strides.size(); ++i) {
-      if (result.view.sizes[i].is(1)) strides[i] = 0;
-    }
-    return strides;
-  }();
+  const graph::Extents made = without_ones(result.view).strides;
   const auto same = [&](const View& view) {
     return along_convolution(convolve, map, view) == made && view.offset == result.view.offset;
   };
   if (!same(reads->view) || !same(map.results[0].view)) return std::nullopt;
   const bool direct = std::ranges::all_of(*ops, [&](const EpilogueOp& op) {
-    const bool has_other = op.kind == EpilogueKind::Multiply || op.kind == EpilogueKind::Add;
     return op.kind != EpilogueKind::Subtract &&
-           (!has_other || expression.nodes[op.other].op == ScalarOp::Load);
+           (!op.has_other() || expression.nodes[op.other].op == ScalarOp::Load);
   });
   return direct && !ops->empty() ? ops : std::nullopt;
 }

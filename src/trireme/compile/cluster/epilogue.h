@@ -18,7 +18,13 @@ struct EpilogueOp {
   // Of Multiply, Add and Subtract: the other term, in the Map's expression.
   graph::ExprId other = 0;
   bool per_channel = false;  // it depends on the channel only; else it is an operand of all points
+
+  // Whether a library's post-op of it reads another tensor; none subtracts.
+  bool has_other() const { return kind == EpilogueKind::Multiply || kind == EpilogueKind::Add; }
 };
+
+// The view with stride 0 along dimensions of one point, as along_convolution has it.
+graph::View without_ones(graph::View view);
 
 // Views of a Map's operands along the convolution's dimensions (strides; 0 along those of one
 // point). None: a dimension of the Map is no dimension, or dimensions, of the convolution.

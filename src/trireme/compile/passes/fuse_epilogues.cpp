@@ -155,14 +155,6 @@ class Fusion {
            std::ranges::all_of(view.strides, &graph::Extent::is_constant);
   }
 
-  // Of dimensions of one point the stride does not count.
-  static View without_ones(View view) {
-    for (size_t i = 0; i < view.rank(); ++i) {
-      if (view.sizes[i].is(1)) view.strides[i] = 0;
-    }
-    return view;
-  }
-
   // A Map's view over the convolution's dimensions.
   View expanded(const Node& map, const View& view) const {
     return {convolve_.results[0].view.sizes, *along_convolution(convolve_, map, view), view.offset};

@@ -140,7 +140,7 @@ class ConvolveStep final : public Step {
  private:
   // The operand of the Map that a post-op reads; null: none.
   const graph::Operand* other_of(const EpilogueOp& op) const {
-    if (op.kind != EpilogueKind::Multiply && op.kind != EpilogueKind::Add) return nullptr;
+    if (!op.has_other()) return nullptr;
     return &map_->operands[map_->as<graph::Map>()->expression.nodes[op.other].index];
   }
 
