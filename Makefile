@@ -81,6 +81,7 @@ format: setup  ## let clang-format and ruff rewrite the sources
 
 .PHONY: bench
 bench: build  ## the benchmarks, as ratios to eager CPU
+	@cmake --build build/release --target record_bench -j $(JOBS)
 	@$(PYTHON_BIN) -m benchmarks $(BENCH_ARGS)
 
 .PHONY: bench-compile

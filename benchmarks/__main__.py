@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m benchmarks`: measure the device against eager CPU, and write the table."""
+"""`python -m benchmarks`: measure the device as users run it against eager CPU, write a table."""
 
 from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from benchmarks.contenders import Contender
 from benchmarks.measure import compare, record_bench
 from benchmarks.process import ROOT
 from benchmarks.programs import BY_OP
@@ -17,6 +19,7 @@ from benchmarks.report import page, tables, versions
 
 @click.command(help=__doc__)
 @click.option("--device", default="trireme", show_default=True, help="what to compare with the CPU")
+@click.option("--op-by-op", is_flag=True, help="nothing compiled (TRIREME_COMPILE=0); prints only")
 @click.option("--quick", is_flag=True, help="under three minutes, prints only")
 @click.option("--rounds", type=click.IntRange(1), help="timed rounds  [default: 15, quick 5]")
 @click.option(
@@ -27,6 +30,7 @@ from benchmarks.report import page, tables, versions
 @click.option("--json", "json_file", type=click.Path(path_type=Path))
 def main(
     device: str,
+    op_by_op: bool,
     quick: bool,
     rounds: int | None,
     processes: int | None,
@@ -37,10 +41,13 @@ def main(
     start = time.monotonic()
     rounds = rounds or (5 if quick else 15)
     processes = processes or (1 if quick else 5)
+    contender = Contender(device, device, device)
+    if op_by_op:
+        contender = replace(contender, environment={"TRIREME_COMPILE": "0"})
     comparisons = []
     for name in names or BY_OP:
         click.echo(f"{name} ...", err=True)
-        comparisons.append(compare(name, device, rounds, processes))
+        comparisons.append(compare(name, contender, rounds, processes))
     recording = record_bench(build)
     body = tables(comparisons, recording)
     click.echo(body)
@@ -53,7 +60,7 @@ def main(
         "recording": recording,
     }
     json_file.write_text(json.dumps(results, indent=1) + "\n")
-    if not quick and not names:
+    if not (quick or names or op_by_op):
         minutes = (time.monotonic() - start) / 60
         (ROOT / "docs" / "benchmarks.md").write_text(page(body, versions(), minutes))
 

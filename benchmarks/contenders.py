@@ -34,8 +34,3 @@ CONTENDERS: dict[str, Contender] = {
         Contender("compile-all", "torch.compile + optimizer", compiles=Compiles.STEP),
     )
 }
-
-
-def uncompiled(device: str) -> Contender:
-    """The program as it is, on a device that runs one op after the other."""
-    return Contender(device, device, device, environment={"TRIREME_COMPILE": "0"})

@@ -11,9 +11,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.contenders import EAGER, uncompiled
+from benchmarks.contenders import EAGER, Contender
+from benchmarks.losses import loss_difference
 from benchmarks.process import ANSWER_TIMEOUT, Worker, WorkerError
 from benchmarks.programs import PROGRAMS
+
+WARM_SECONDS = 60.0  # at most, until nothing more is compiled
+COMPARED_LOSSES = 8  # the least that warming up takes
 
 
 @dataclass
@@ -37,7 +41,7 @@ class Comparison:
         """Of neighbours in time: a disturbance that outlasts one round falls out."""
         return [b / a for a, b in zip(self.eager.steps, self.device.steps, strict=True)]
 
-    def figures(self) -> dict[str, float | bool]:
+    def figures(self) -> dict[str, float]:
         eager, device = self.eager, self.device
         ratios = sorted(self.step_ratios())
         return {
@@ -46,48 +50,51 @@ class Comparison:
             "step_high": ratios[-1 - len(ratios) // 4],
             "first_step": median(device.first_steps) / median(eager.first_steps),
             "peak_memory": median(device.peaks_kib) / median(eager.peaks_kib),
-            "same_losses": eager.losses == device.losses,
+            "losses": loss_difference(eager.losses, device.losses),
         }
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | ({} if self.error else {"ratios": self.figures()})
 
 
-def compare(program: str, device: str, rounds: int, processes: int) -> Comparison:
-    """`rounds` timed rounds on each of the two, by turns, in the last of `processes` pairs."""
+def compare(program: str, contender: Contender, rounds: int, processes: int) -> Comparison:
+    """First steps in `processes` pairs of processes; `rounds` timed rounds in one, by turns."""
     comparison = Comparison(program, Samples(), Samples())
-    both = ((EAGER, comparison.eager), (uncompiled(device), comparison.device))
+    both = ((EAGER, comparison.eager), (contender, comparison.device))
     try:
         for pair in range(processes):
-            last = pair == processes - 1
-            with ExitStack() as stack:
-                workers = []
-                for contender, samples in both:
-                    worker = stack.enter_context(Worker(program, contender))
-                    built = worker.answer()["build_seconds"]
-                    first = worker.run(1)
-                    samples.first_steps.append(built + first["seconds"][0])
-                    samples.losses += first["losses"]
-                    workers.append(worker)
-                if last:
-                    measure_rounds(comparison, workers, rounds)
-                for worker, (_, samples) in zip(workers, both, strict=True):
-                    worker.run(PROGRAMS[program].steps)
-                    samples.peaks_kib.append(worker.peak_kib)
+            # Alone, and either one first: memory that the other has just given back is cheaper than
+            # memory that a virtual machine must fetch from its host.
+            for contender, samples in both if pair % 2 == 0 else reversed(both):
+                with Worker(program, contender) as worker:
+                    samples.first_steps.append(first_step(worker)["seconds"][0])
+        with ExitStack() as stack:
+            workers = [stack.enter_context(Worker(program, contender)) for contender, _ in both]
+            for worker, (_, samples) in zip(workers, both, strict=True):
+                samples.losses += first_step(worker)["losses"]
+            measure_rounds(comparison, workers, rounds)
+            for worker, (_, samples) in zip(workers, both, strict=True):
+                samples.peaks_kib.append(worker.peak_kib)
     except WorkerError as error:
         comparison.error = str(error)
     return comparison
 
 
+def first_step(worker: Worker) -> dict[str, Any]:
+    """`seconds`: building the program and its first step; `losses`: of that step."""
+    built = worker.answer()["build_seconds"]
+    first = worker.run(1)
+    return first | {"seconds": [built + first["seconds"][0]]}
+
+
 def measure_rounds(comparison: Comparison, workers: list[Worker], rounds: int) -> None:
     steps = PROGRAMS[comparison.program].steps
-    for worker in workers:
-        worker.run(steps)  # the second step allocates too: caches are warm after it
+    for worker, samples in zip(workers, (comparison.eager, comparison.device), strict=True):
+        samples.losses += worker.warm(WARM_SECONDS)["losses"][:COMPARED_LOSSES]
     for _ in range(rounds):
         for worker, samples in zip(workers, (comparison.eager, comparison.device), strict=True):
             answer = worker.run(steps)
             samples.steps.append(sum(answer["seconds"]) / steps)
-            samples.losses += answer["losses"]
 
 
 def record_bench(folder: Path) -> dict[str, Any] | None:

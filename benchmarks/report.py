@@ -20,13 +20,16 @@ time or memory, less is better. `make bench` measures and writes this file (abou
 minutes); `make bench BENCH_ARGS=--quick` prints a rougher table in under three minutes and writes
 nothing here.
 
-- *step*: a training step, forward to AdamW, with the batch copied from the host and the loss read;
-  the median over pairs of neighbouring rounds, eager's and the device's by turns, with the
-  quartiles in brackets.
+- *step*: a training step, forward to AdamW, with the batch copied from the host and the loss read,
+  once nothing more is compiled; the median over pairs of neighbouring rounds, eager's and the
+  device's by turns, with the quartiles in brackets.
 - *first step*: in a fresh process, from the end of the imports to the end of the first step:
-  building the model, its move to the device, the step; medians of several processes.
+  building the model, its move to the device, the step; medians of several processes, each alone on
+  the machine.
 - *peak memory*: the highest resident memory of the whole process.
-- *same losses*: whether each loss was equal, bit for bit.
+- *losses*: the largest relative difference to eager's in the first steps; kernels round in another
+  order. `make bench BENCH_ARGS=--op-by-op` measures the device with nothing compiled, where the
+  losses are equal, bit for bit.
 
 Each of the two runs in a process of its own; the one that is not being timed waits. Eager's process
 does not load Trireme.
@@ -62,7 +65,7 @@ def row(comparison: Comparison) -> list[str]:
         f"{figures['step']:.2f} ({figures['step_low']:.2f}-{figures['step_high']:.2f})",
         f"{figures['first_step']:.2f}",
         f"{figures['peak_memory']:.2f}",
-        "yes" if figures["same_losses"] else "no",
+        "equal" if figures["losses"] == 0 else f"{figures['losses']:.0e}",
     ]
 
 
@@ -82,7 +85,7 @@ def tables(comparisons: list[Comparison], recording: dict[str, Any] | None) -> s
     loops = [item for item in comparisons if PROGRAMS[item.program].kind is Kind.LOOP]
     parts = []
     if training:
-        header = ["training step", "step", "first step", "peak memory", "same losses"]
+        header = ["training step", "step", "first step", "peak memory", "losses"]
         parts.append(table(header, [row(item) for item in training]))
     small = [row(item)[:2] for item in loops]
     if recording is not None:

@@ -3,6 +3,10 @@
 // belongs to one compiler, and clang-tidy cannot read g++'s.
 #pragma once
 
+#include <optional>
+
+#include "trireme/base/blas.h"
+
 extern "C" {
 int omp_get_max_threads() noexcept;
 int omp_get_thread_num() noexcept;
@@ -11,11 +15,14 @@ void omp_set_num_threads(int threads) noexcept;
 
 namespace trireme::base {
 
-// In its lifetime, parallel regions that this thread begins have one thread, where asked for.
+// In its lifetime, parallel regions that this thread begins, MKL's too, have one thread, where
+// asked for.
 class OneThread {
  public:
   explicit OneThread(bool alone) : before_(alone ? omp_get_max_threads() : 1) {
-    if (before_ != 1) omp_set_num_threads(1);
+    if (before_ == 1) return;
+    omp_set_num_threads(1);
+    blas_.emplace(1);
   }
   ~OneThread() {
     if (before_ != 1) omp_set_num_threads(before_);
@@ -25,6 +32,7 @@ class OneThread {
 
  private:
   int before_;  // 1: left as it was
+  std::optional<BlasThreads> blas_{};
 };
 
 }  // namespace trireme::base

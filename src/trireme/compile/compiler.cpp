@@ -31,18 +31,35 @@ using graph::Node;
 
 bool library_takes(DType dtype) { return dtype == DType::Float32 || dtype == DType::BFloat16; }
 
+bool is_fixed(const Node& node) {
+  const auto fixed = [](const auto& one) { return one.view.is_constant(); };
+  return std::ranges::all_of(node.operands, fixed) && std::ranges::all_of(node.results, fixed);
+}
+
+// What BLAS reads as it lies: else ATen copies, and the loops here would be slow.
+bool blas_takes(const Node& node) {
+  static const std::unique_ptr<GemmLibrary> blas = blas_library();
+  if (!is_fixed(node)) return false;
+  const ContractShape shape = shape_of(node, {});
+  // Nothing is multiplied where a size is zero.
+  if (std::ranges::find(shape.dims, 0) != shape.dims.end()) return true;
+  const ContractResult product = contract_to_gemm(shape);
+  return product.gemm && !product.gemm->copy_a && !product.gemm->copy_b &&
+         blas->make(product.gemm->problem).gemm != nullptr;
+}
+
 std::string refuse_library(const Node& node) {
+  const auto is_double = [](const auto& one) { return one.dtype == DType::Float64; };
+  if (node.as<graph::Contract>() != nullptr && std::ranges::all_of(node.operands, is_double) &&
+      std::ranges::all_of(node.results, is_double) && blas_takes(node)) {
+    return {};
+  }
   const auto takes = [](const auto& one) { return library_takes(one.dtype); };
   if (!std::ranges::all_of(node.operands, takes) || !std::ranges::all_of(node.results, takes)) {
     return "no library here multiplies elements of this type fast";
   }
   if (node.as<graph::Convolve>() == nullptr) return {};
-  const auto fixed = [](const auto& one) {
-    return one.view.offset.is_constant() &&
-           std::ranges::all_of(one.view.sizes, &graph::Extent::is_constant) &&
-           std::ranges::all_of(one.view.strides, &graph::Extent::is_constant);
-  };
-  if (!std::ranges::all_of(node.operands, fixed) || !std::ranges::all_of(node.results, fixed)) {
+  if (!is_fixed(node)) {
     return "a convolution of sizes that vary";
   }
   // oneDNN keeps what it makes: making it again for the program costs little.
@@ -56,8 +73,7 @@ struct ScheduledKernel {
 
 class CpuCompiler final : public Compiler {
  public:
-  explicit CpuCompiler(std::string kernels)
-      : chooser_(libraries(), {.measure = false}), process_(std::move(kernels)) {}
+  explicit CpuCompiler(std::string kernels) : chooser_(libraries()), process_(std::move(kernels)) {}
 
   std::string refusal(const Graph& graph, const Node& node) const override {
     if (node.as<graph::Opaque>() != nullptr) return {};
@@ -81,6 +97,7 @@ class CpuCompiler final : public Compiler {
     std::vector<ScheduledKernel> kernels;
     const bool fuses = !is_off(options.off, kFuse);
     const bool packs = !is_off(options.off, kPackWeights);
+    const bool tries = !is_off(options.off, kTryLibraries);
     const std::vector<ScheduledStep> schedule = form_clusters(*kept, fuses);
     const std::vector<bool> leaves = values_that_leave(*kept, schedule);
     for (uint32_t number = 0; number < schedule.size(); ++number) {
@@ -89,7 +106,8 @@ class CpuCompiler final : public Compiler {
         steps.push_back(make_opaque_step(*kept, node));
       } else if (node.as<graph::Contract>() != nullptr) {
         steps.push_back(make_contract_step(
-            node, chooser_, packs ? packable_input(*kept, node, packed_weights_) : std::nullopt));
+            node, chooser_, tries,
+            packs ? packable_input(*kept, node, packed_weights_) : std::nullopt));
       } else if (node.as<graph::Convolve>() != nullptr) {
         steps.push_back(make_convolve_step(*kept, schedule[number].clusters[0].nodes));
       } else if (node.as<graph::Attend>() != nullptr) {
@@ -124,6 +142,7 @@ class CpuCompiler final : public Compiler {
   static std::vector<std::shared_ptr<const GemmLibrary>> libraries() {
     std::vector<std::shared_ptr<const GemmLibrary>> all;
     all.push_back(onednn_library());
+    all.push_back(blas_library());
     all.push_back(loop_library());
     return all;
   }

@@ -5,7 +5,16 @@
 #include <omp.h>
 #endif
 
+#include <atomic>
+#include <thread>
+
 namespace trireme::record {
+namespace {
+
+constexpr unsigned kFewProcessors = 4;
+std::atomic<int> counted{0};
+
+}  // namespace
 
 void release_openmp_team() {
 #ifdef _OPENMP
@@ -14,13 +23,23 @@ void release_openmp_team() {
 #endif
 }
 
-// NOLINTNEXTLINE(modernize-use-equals-default): clang-tidy is run without OpenMP and sees no body
 CountedByOpenMp::CountedByOpenMp() {
 #ifdef _OPENMP
   // The second thread of the team is the one that is counted; it sleeps.
 #pragma omp parallel num_threads(2)
   asm volatile("");
 #endif
+  counted.fetch_add(1, std::memory_order_relaxed);
+}
+
+CountedByOpenMp::~CountedByOpenMp() {
+  counted.fetch_sub(1, std::memory_order_relaxed);
+  release_openmp_team();
+}
+
+bool processors_are_shared() {
+  static const bool few = std::thread::hardware_concurrency() <= kFewProcessors;
+  return few && counted.load(std::memory_order_relaxed) > 0;
 }
 
 }  // namespace trireme::record

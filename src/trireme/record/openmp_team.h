@@ -19,9 +19,13 @@ void release_openmp_team();
 class CountedByOpenMp {
  public:
   CountedByOpenMp();
-  ~CountedByOpenMp() { release_openmp_team(); }
+  ~CountedByOpenMp();
   CountedByOpenMp(const CountedByOpenMp&) = delete;
   CountedByOpenMp& operator=(const CountedByOpenMp&) = delete;
 };
+
+// Whether such a thread takes a good part of the processors, so that a parallel region waits for
+// the one of its threads that has no processor of its own.
+bool processors_are_shared();
 
 }  // namespace trireme::record

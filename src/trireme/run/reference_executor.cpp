@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/run/reference_executor.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_strided.h>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "trireme/base/openmp.h"
+#include "trireme/record/openmp_team.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/random/random.h"
@@ -201,7 +203,10 @@ void ReferenceExecutor::run_op(Call& call) {
     }
     if (call.threads != at::get_num_threads()) at::set_num_threads(call.threads);
     const c10::AutoGradMode grad_mode(form.grad_mode);
-    const base::OneThread alone(threads_ == Threads::AsItPays && is_small_call(form));
+    // When the compiler is at work is a matter of time, and so then is how a sum rounds.
+    const bool shared =
+        record::processors_are_shared() && !at::globalContext().deterministicAlgorithms();
+    const base::OneThread alone(threads_ == Threads::AsItPays && is_small_call(form, shared));
     call_op(form, tensors_, call.bindings.values, call.random, stack_);
     if (call.completion != nullptr) {
       call.completion->results.assign(stack_.begin(), stack_.end());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <string_view>
 
 #include "trireme/record/op_info.h"
@@ -14,6 +15,9 @@ namespace {
 constexpr int64_t kFewElements = 32768;  // of a tensor
 // Of the compiler's contractions, too (compile/program/contract_step.cpp).
 constexpr double kSerialWork = 4e6;  // floating-point operations
+// Where a processor is shared, a region that takes less than about half a millisecond is over
+// sooner on one thread: the second one gets its turn after a time slice.
+constexpr int kShared = 8;
 
 struct Product {
   std::string_view op;
@@ -22,8 +26,14 @@ struct Product {
 constexpr std::array<Product, 4> kProducts{
     {{"aten::mm", 0}, {"aten::bmm", 0}, {"aten::addmm", 1}, {"aten::baddbmm", 1}}};
 // What does more with an element than pass over it.
-constexpr std::array<std::string_view, 4> kHeavy{"aten::convolution", "aten::linalg",
-                                                 "aten::_linalg", "aten::_scaled_dot"};
+constexpr std::string_view kHeavy = "aten::_scaled_dot";
+constexpr std::string_view kConvolution = "aten::convolution";
+constexpr std::string_view kConvolutionBackward = "aten::convolution_backward";
+// What factors matrices, or solves with them: some operations times the cube of their size.
+constexpr std::array<std::string_view, 6> kFactors{"aten::linalg",     "aten::_linalg",
+                                                   "aten::cholesky",   "aten::_cholesky",
+                                                   "aten::triangular", "aten::lu_"};
+constexpr double kFactorWork = 10;
 
 int64_t elements_of(const record::Geometry& geometry) {
   int64_t count = 1;
@@ -31,9 +41,32 @@ int64_t elements_of(const record::Geometry& geometry) {
   return count;
 }
 
+// [N, C, spatial...]: how many positions.
+int64_t positions_of(const record::Geometry& geometry) {
+  const auto sizes = geometry.sizes();
+  return sizes.size() < 2 ? 1 : elements_of(geometry) / std::max<int64_t>(sizes[1], 1);
+}
+
+// At most so many operations: a kernel at each position of the input or the output.
+double convolution_work(const record::CallForm& form) {
+  const bool backward = form.op->name == kConvolutionBackward;
+  const size_t weight = backward ? 2 : 1;  // after the gradient of the output, and the input
+  if (form.tensors.size() <= weight) return std::numeric_limits<double>::infinity();
+  int64_t positions = 0;
+  for (size_t i = 0; i < weight; ++i) {
+    positions = std::max(positions, positions_of(form.tensors[i]));
+  }
+  if (!backward && !form.outputs.empty()) {
+    positions = std::max(positions, positions_of(form.outputs[0].geometry));
+  }
+  return (backward ? 4.0 : 2.0) * static_cast<double>(positions) *
+         static_cast<double>(elements_of(form.tensors[weight]));
+}
+
 }  // namespace
 
-bool is_small_call(const record::CallForm& form) {
+bool is_small_call(const record::CallForm& form, bool shared) {
+  const double work = kSerialWork * (shared ? kShared : 1);
   const std::string_view op = form.op->name;
   const auto* product = std::ranges::find(kProducts, op, &Product::op);
   if (product != kProducts.end()) {
@@ -42,16 +75,23 @@ bool is_small_call(const record::CallForm& form) {
     if (right.sizes().empty()) return false;
     return 2.0 * static_cast<double>(elements_of(form.tensors[product->left])) *
                static_cast<double>(right.sizes().back()) <
-           kSerialWork;
+           work;
   }
-  if (std::ranges::any_of(kHeavy, [&](auto start) { return op.starts_with(start); })) return false;
+  if (op.starts_with(kHeavy)) return false;
+  if (op.starts_with(kConvolution)) return convolution_work(form) < work;
   // The largest tensor, not their sum: foreach ops have a region for each tensor of their lists.
   int64_t elements = 0;
-  for (const auto& tensor : form.tensors) elements = std::max(elements, elements_of(tensor));
-  for (const auto& output : form.outputs) {
-    elements = std::max(elements, elements_of(output.geometry));
+  int64_t columns = 1;
+  const auto see = [&](const record::Geometry& geometry) {
+    elements = std::max(elements, elements_of(geometry));
+    if (!geometry.sizes().empty()) columns = std::max(columns, geometry.sizes().back());
+  };
+  for (const auto& tensor : form.tensors) see(tensor);
+  for (const auto& output : form.outputs) see(output.geometry);
+  if (std::ranges::any_of(kFactors, [&](auto start) { return op.starts_with(start); })) {
+    return kFactorWork * static_cast<double>(elements) * static_cast<double>(columns) < work;
   }
-  return elements < kFewElements;
+  return elements < kFewElements * (shared ? kShared : 1);
 }
 
 }  // namespace trireme::run

@@ -8,7 +8,8 @@ namespace trireme::run {
 
 // Whether the call has so few elements in a tensor, or so few operations to do, that waking a
 // second thread costs more than it does. On one thread it leaves the other cores to the program and
-// to the compiler; a kernel may round differently than with more.
-bool is_small_call(const record::CallForm& form);
+// to the compiler; a kernel may round differently than with more. `shared`: another thread keeps a
+// processor busy (record::processors_are_shared); then a second thread costs more.
+bool is_small_call(const record::CallForm& form, bool shared = false);
 
 }  // namespace trireme::run

@@ -40,17 +40,17 @@ GemmProblem problem_of(DType dtype, std::vector<int64_t> batch, int64_t m, int64
   return problem;
 }
 
-double apply(GemmPostOpKind kind, double x) {
+double apply(PostOpKind kind, double x) {
   switch (kind) {
-    case GemmPostOpKind::Relu:
+    case PostOpKind::Relu:
       return std::max(x, 0.0);
-    case GemmPostOpKind::GeluErf:
+    case PostOpKind::GeluErf:
       return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
-    case GemmPostOpKind::GeluTanh:
+    case PostOpKind::GeluTanh:
       return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case GemmPostOpKind::Sigmoid:
+    case PostOpKind::Sigmoid:
       return 1 / (1 + std::exp(-x));
-    case GemmPostOpKind::Silu:
+    case PostOpKind::Silu:
       return x / (1 + std::exp(-x));
     default:
       return std::tanh(x);
@@ -75,10 +75,10 @@ class Trial {
       bias_->fill(random_);
     }
     for (const GemmPostOp& op : problem.post_ops) {
-      if (op.kind == GemmPostOpKind::Scale) {
+      if (op.kind == PostOpKind::Scale) {
         others_.emplace_back(DType::Float32, 1);
         others_.back().set(0, 0.75);
-      } else if (op.kind == GemmPostOpKind::Add || op.kind == GemmPostOpKind::Multiply) {
+      } else if (op.kind == PostOpKind::Add || op.kind == PostOpKind::Multiply) {
         others_.push_back(fill(op.other, problem.m, problem.n));
       }
     }
@@ -157,16 +157,16 @@ class Trial {
     size_t next = 0;
     for (const GemmPostOp& op : problem_.post_ops) {
       switch (op.kind) {
-        case GemmPostOpKind::Accumulate:
+        case PostOpKind::Accumulate:
           sum += c_->get(place(problem_.c, number, i, j));
           break;
-        case GemmPostOpKind::Scale:
+        case PostOpKind::Scale:
           sum *= others_[next++].get(0);
           break;
-        case GemmPostOpKind::Add:
+        case PostOpKind::Add:
           sum += others_[next++].get(place(op.other, number, i, j));
           break;
-        case GemmPostOpKind::Multiply:
+        case PostOpKind::Multiply:
           sum *= others_[next++].get(place(op.other, number, i, j));
           break;
         default:
@@ -234,7 +234,7 @@ TEST(LibraryGemm, HeadsInTheMiddle) {
   GemmProblem problem = problem_of(DType::Float32, {2, 4}, 16, 16, 32);
   problem.a = {DType::Float32, 4 * 32, 1, {16 * 4 * 32, 32}};
   problem.b = {DType::Float32, 1, 4 * 32, {16 * 4 * 32, 32}};
-  problem.post_ops.push_back({GemmPostOpKind::Scale, {}});
+  problem.post_ops.push_back({PostOpKind::Scale, {}});
   const auto library = onednn_library();
   EXPECT_TRUE(Trial(problem, 1).run(*library));
   const GemmResult made = library->make(problem);
@@ -260,7 +260,7 @@ TEST(LibraryGemm, StridesThatAreNotDenseAreCopied) {
   problem.a = {DType::Float32, 28 * 3, 3, {}};
   problem.b = {DType::Float32, 2, 100, {}};
   problem.c = {DType::Float32, 24 * 2 + 5, 2, {}};
-  problem.post_ops.push_back({GemmPostOpKind::Accumulate, {}});
+  problem.post_ops.push_back({PostOpKind::Accumulate, {}});
   EXPECT_TRUE(Trial(problem, 4).run(*library));
   EXPECT_NE(library->make(problem).gemm->description().find("copies"), std::string::npos);
 }
@@ -281,7 +281,7 @@ TEST(LibraryGemm, BiasAlongEitherSide) {
 
 TEST(LibraryGemm, PostOpsInTheirOrder) {
   const auto library = onednn_library();
-  using Kind = GemmPostOpKind;
+  using Kind = PostOpKind;
   const std::vector<std::vector<Kind>> chains = {
       {Kind::Relu},
       {Kind::GeluErf},
@@ -310,7 +310,7 @@ TEST(LibraryGemm, PostOpsInTheirOrder) {
 
 TEST(LibraryGemm, PostOpsWithBroadcastTensors) {
   const auto library = onednn_library();
-  for (const auto kind : {GemmPostOpKind::Add, GemmPostOpKind::Multiply}) {
+  for (const auto kind : {PostOpKind::Add, PostOpKind::Multiply}) {
     for (const bool by_columns : {false, true}) {
       for (int which = 0; which < 3; ++which) {
         GemmProblem problem = problem_of(DType::Float32, {}, 24, 40, 16);
@@ -365,7 +365,7 @@ TEST(LibraryGemm, RandomShapesAgreeWithTheNaiveSum) {
       for (int64_t& stride : matrix->batch_strides) stride *= step;
     }
     if (draw(0, 3) == 0) problem.bias = {dtype, draw(0, 1) == 1};
-    if (draw(0, 3) == 0) problem.post_ops.push_back({GemmPostOpKind::Accumulate, {}});
+    if (draw(0, 3) == 0) problem.post_ops.push_back({PostOpKind::Accumulate, {}});
     EXPECT_TRUE(Trial(problem, round).run(*onednn)) << "round " << round;
     for (const DType other : {DType::Float64, DType::Int64, DType::Int8}) {
       GemmProblem plain = problem;

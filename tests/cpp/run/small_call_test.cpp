@@ -13,13 +13,14 @@
 namespace trireme::run {
 namespace {
 
-bool small(const std::string& op, const std::vector<std::vector<int64_t>>& tensors) {
+bool small(const std::string& op, const std::vector<std::vector<int64_t>>& tensors,
+           bool shared = false) {
   record::CallForm form;
   form.op = &record::op_info(c10::Dispatcher::singleton().findSchemaOrThrow(op.c_str(), ""));
   for (const auto& sizes : tensors) {
     form.tensors.emplace_back().dims.set_sizes(sizes);
   }
-  return is_small_call(form);
+  return is_small_call(form, shared);
 }
 
 TEST(SmallCall, ProductsGoByTheirOperations) {
@@ -38,9 +39,30 @@ TEST(SmallCall, OthersGoByTheirElements) {
   EXPECT_TRUE(small("aten::gelu_backward", {{32, 64}, {32, 64}}));
 }
 
-TEST(SmallCall, HeavyOnesAreNone) {
-  EXPECT_FALSE(small("aten::convolution", {{1, 8, 16, 16}, {8, 8, 3, 3}}));
-  EXPECT_FALSE(small("aten::linalg_svd", {{32, 32}}));
+TEST(SmallCall, ConvolutionsGoByTheirOperations) {
+  EXPECT_TRUE(small("aten::convolution", {{1, 8, 16, 16}, {8, 8, 3, 3}}));
+  EXPECT_FALSE(small("aten::convolution", {{64, 16, 16, 16}, {16, 16, 3, 3}}));
+  const std::vector<std::vector<int64_t>> backward{{1, 8, 16, 16}, {1, 8, 16, 16}, {8, 8, 3, 3}};
+  EXPECT_TRUE(small("aten::convolution_backward", backward));
+}
+
+TEST(SmallCall, AttentionIsNone) {
+  EXPECT_FALSE(small("aten::_scaled_dot_product_flash_attention_for_cpu", {{1, 1, 4, 4}}));
+}
+
+TEST(SmallCall, MoreAreWhereAProcessorIsShared) {
+  EXPECT_FALSE(small("aten::relu", {{512, 128}}));
+  EXPECT_TRUE(small("aten::relu", {{512, 128}}, true));
+  EXPECT_FALSE(small("aten::mm", {{256, 128}, {128, 128}}));
+  EXPECT_TRUE(small("aten::mm", {{256, 128}, {128, 128}}, true));
+  EXPECT_FALSE(small("aten::relu", {{4096, 128}}, true));
+}
+
+TEST(SmallCall, FactorsGoByTheCubeOfTheirSize) {
+  EXPECT_TRUE(small("aten::linalg_svd", {{32, 32}}));
+  EXPECT_FALSE(small("aten::linalg_svd", {{256, 256}}));
+  EXPECT_TRUE(small("aten::linalg_cholesky_ex", {{4, 32, 32}}));
+  EXPECT_FALSE(small("aten::linalg_cholesky_ex", {{64, 32, 32}}));
 }
 
 TEST(OneThread, IsGivenBack) {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which library runs a matrix product: decided by measuring, once for each class of problems.
+// Which library runs a matrix product: decided by the first runs, once for each class of problems.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "trireme/compile/library/gemm.h"
+#include "trireme/compile/library/trial.h"
 
 namespace trireme::compile {
 
@@ -19,28 +18,18 @@ namespace trireme::compile {
 // post-ops and packing, OpenMP's threads. One word: "f32.f32.f32:b8:m1024:n512:k512:nt:t2".
 std::string class_of(const GemmProblem& problem);
 
-// A smaller dense problem of the same class, of at most `flops` operations, to be measured in its
-// stead.
-GemmProblem sample_of(const GemmProblem& problem, double flops);
-
 class GemmChooser {
  public:
-  // The best time in seconds of a few runs that together take about `budget` seconds.
-  using Measure =
-      std::function<double(const Gemm& gemm, const GemmProblem& problem, double budget)>;
-  struct Options {
-    double budget_s = 0.003;  // for measuring one class, over all libraries
-    bool measure = true;      // else the first library that takes a problem runs it
-    Measure by{};             // none: the clock
-  };
-
   // `libraries` in the order of preference where nothing was measured. Names are unique.
-  GemmChooser(std::vector<std::shared_ptr<const GemmLibrary>> libraries, Options options);
-  explicit GemmChooser(std::vector<std::shared_ptr<const GemmLibrary>> libraries);
+  // `least_flops`: operations of the smallest product that is tried; below, a clock tells little.
+  explicit GemmChooser(std::vector<std::shared_ptr<const GemmLibrary>> libraries,
+                       double least_flops = 2e7);
 
-  // By the library that is fastest for the problem's class. Measures at the first problem of a
-  // class, if more than one library takes it. Any thread may call.
-  GemmResult make(const GemmProblem& problem);
+  // By the library that is fastest for the problem's class. Where that is not known, `tries`, and
+  // more than one library takes the problem: a product that its first runs decide on, each by
+  // another library, together with those of other products of the class. Without `tries` the order
+  // decides. Any thread may call.
+  GemmResult make(const GemmProblem& problem, bool tries = true);
 
   // The choices so far, a line each: "<class> <library>", sorted.
   std::string export_table() const;
@@ -49,16 +38,12 @@ class GemmChooser {
   size_t import_table(std::string_view text);
 
  private:
-  struct Candidate {
-    const GemmLibrary* library;
-    std::unique_ptr<Gemm> gemm;
-  };
-  const GemmLibrary* measured(const GemmProblem& problem, std::span<const Candidate> candidates);
+  std::shared_ptr<Trial> trial_of(const std::string& key, std::vector<std::string> names);
 
   std::vector<std::shared_ptr<const GemmLibrary>> libraries_;
-  Options options_;
+  double least_flops_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::string, std::less<>> table_;  // class, library
+  std::map<std::string, std::shared_ptr<Trial>, std::less<>> trials_;  // by class
 };
 
 }  // namespace trireme::compile

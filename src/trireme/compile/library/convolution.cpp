@@ -79,38 +79,13 @@ memory::desc channels_last(const memory::desc& like, memory::data_type type) {
   return memory::desc(sizes, type, strides);
 }
 
-dnnl::algorithm algorithm_of(ConvolutionPostOpKind kind) {
-  switch (kind) {
-    case ConvolutionPostOpKind::Multiply:
-      return dnnl::algorithm::binary_mul;
-    case ConvolutionPostOpKind::Add:
-      return dnnl::algorithm::binary_add;
-    case ConvolutionPostOpKind::Relu:
-      return dnnl::algorithm::eltwise_relu;
-    case ConvolutionPostOpKind::Silu:
-      return dnnl::algorithm::eltwise_swish;
-    case ConvolutionPostOpKind::Sigmoid:
-      return dnnl::algorithm::eltwise_logistic;
-    case ConvolutionPostOpKind::Tanh:
-      return dnnl::algorithm::eltwise_tanh;
-    case ConvolutionPostOpKind::GeluErf:
-      return dnnl::algorithm::eltwise_gelu_erf;
-  }
-  return dnnl::algorithm::undef;
-}
-
-// swish is x * sigmoid(alpha * x); relu's slope is 0
-float alpha_of(ConvolutionPostOpKind kind) {
-  return kind == ConvolutionPostOpKind::Silu ? 1.0F : 0.0F;
-}
-
 dnnl::primitive_attr attributes_of(std::span<const ConvolutionPostOp> ops) {
   dnnl::post_ops list;
   for (const ConvolutionPostOp& op : ops) {
-    if (op.has_other()) {
-      list.append_binary(algorithm_of(op.kind), given(op.other));
+    if (has_other(op.kind)) {
+      list.append_binary(onednn::algorithm_of(op.kind), given(op.other));
     } else {
-      list.append_eltwise(algorithm_of(op.kind), alpha_of(op.kind), 0);
+      list.append_eltwise(onednn::algorithm_of(op.kind), onednn::alpha_of(op.kind), 0);
     }
   }
   dnnl::primitive_attr attributes = Program::attributes();
@@ -238,7 +213,7 @@ OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, Convolut
       attributes_of(fuses ? post_ops : std::span<const ConvolutionPostOp>());
   Program::Arguments others;
   for (size_t i = 0; i < post_ops.size(); ++i) {
-    if (!post_ops[i].has_other()) continue;
+    if (!has_other(post_ops[i].kind)) continue;
     others.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(static_cast<int>(i)) | DNNL_ARG_SRC_1,
                         program_.outer(given(post_ops[i].other)));
   }
@@ -315,16 +290,16 @@ void OneDnnConvolution::add_post_ops(std::span<const ConvolutionPostOp> ops,
   auto other = others.begin();
   const memory::desc desc = program_.desc(result);
   for (const ConvolutionPostOp& op : ops) {
-    if (op.has_other()) {
-      const dnnl::binary::primitive_desc binary(onednn::engine(), algorithm_of(op.kind), desc,
-                                                given(op.other), desc, Program::attributes());
+    if (has_other(op.kind)) {
+      const dnnl::binary::primitive_desc binary(onednn::engine(), onednn::algorithm_of(op.kind),
+                                                desc, given(op.other), desc, Program::attributes());
       program_.add(
           dnnl::binary(binary), binary,
           {{DNNL_ARG_SRC_0, result}, {DNNL_ARG_SRC_1, other++->second}, {DNNL_ARG_DST, result}});
     } else {
       const dnnl::eltwise_forward::primitive_desc eltwise(
-          onednn::engine(), dnnl::prop_kind::forward_inference, algorithm_of(op.kind), desc, desc,
-          alpha_of(op.kind), 0, Program::attributes());
+          onednn::engine(), dnnl::prop_kind::forward_inference, onednn::algorithm_of(op.kind), desc,
+          desc, onednn::alpha_of(op.kind), 0, Program::attributes());
       program_.add(dnnl::eltwise_forward(eltwise), eltwise,
                    {{DNNL_ARG_SRC, result}, {DNNL_ARG_DST, result}});
     }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "trireme/compile/library/post_op.h"
 #include "trireme/graph/ir/graph.h"
 
 namespace trireme::compile {
@@ -24,16 +25,10 @@ struct ConvolutionTensor {
   int64_t offset = 0;              // elements; not part of the problem, the caller adds it
 };
 
-enum class ConvolutionPostOpKind : uint8_t { Multiply, Add, Relu, Silu, Sigmoid, Tanh, GeluErf };
-
 struct ConvolutionPostOp {
-  ConvolutionPostOpKind kind = ConvolutionPostOpKind::Relu;
+  PostOpKind kind = PostOpKind::Relu;
   // Of Multiply and Add: sizes of the result, or 1 where it is repeated.
   ConvolutionTensor other{};
-
-  bool has_other() const {
-    return kind == ConvolutionPostOpKind::Multiply || kind == ConvolutionPostOpKind::Add;
-  }
 };
 
 // A Convolve node with the values of its symbols. Sizes as the node's views have them:

@@ -11,10 +11,6 @@ namespace {
 
 void transpose(GemmMatrix& matrix) { std::swap(matrix.row_stride, matrix.column_stride); }
 
-bool has_other(GemmPostOpKind kind) {
-  return kind == GemmPostOpKind::Multiply || kind == GemmPostOpKind::Add;
-}
-
 // Whether two points of a dimension fall on one element of C.
 bool writes_twice(const GemmProblem& problem) {
   if (problem.m > 1 && problem.c.row_stride == 0) return true;

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "trireme/compile/library/post_op.h"
 #include "trireme/graph/ir/dtype.h"
 
 namespace trireme::compile {
@@ -36,21 +37,8 @@ struct GemmBias {
   bool operator==(const GemmBias&) const = default;
 };
 
-enum class GemmPostOpKind : uint8_t {
-  Accumulate,  // adds what C holds
-  Relu,
-  GeluErf,
-  GeluTanh,
-  Sigmoid,
-  Silu,
-  Tanh,
-  Multiply,  // by another tensor
-  Add,       // of another tensor
-  Scale,     // by a number read at each run
-};
-
 struct GemmPostOp {
-  GemmPostOpKind kind = GemmPostOpKind::Relu;
+  PostOpKind kind = PostOpKind::Relu;
   GemmMatrix other{};  // of Multiply and Add: [batch, m, n], stride 0 where it is broadcast
   bool operator==(const GemmPostOp&) const = default;
 };
@@ -132,6 +120,8 @@ class GemmLibrary {
   GemmLibrary& operator=(const GemmLibrary&) = delete;
   virtual ~GemmLibrary() = default;
   virtual std::string name() const = 0;  // one word
+  // Whether it runs only what no other takes.
+  virtual bool last_resort() const { return false; }
   virtual GemmResult make(const GemmProblem& problem) const = 0;
 };
 
@@ -139,6 +129,10 @@ class GemmLibrary {
 // arithmetic, by copies to f32), C of these or f32. Operands that its kernels cannot read in place
 // are copied into the scratch.
 std::unique_ptr<GemmLibrary> onednn_library();
+
+// The BLAS that libtorch has brought into the process: f32 and f64, all three matrices of one
+// dtype, rows or columns dense, no post-op but Accumulate. Declines everything where there is none.
+std::unique_ptr<GemmLibrary> blas_library();
 
 // Plain loops over any strides: f32, f64, i32, i64 and narrower integers (which wrap), all three
 // matrices of one dtype. For what no library takes.

@@ -25,21 +25,21 @@ int64_t at(const GemmMatrix& matrix, int64_t row, int64_t column) {
 }
 
 template <class T>
-T apply(GemmPostOpKind kind, T x) {
+T apply(PostOpKind kind, T x) {
   if constexpr (std::is_floating_point_v<T>) {
     switch (kind) {
-      case GemmPostOpKind::GeluErf:
+      case PostOpKind::GeluErf:
         return x / 2 * (1 + std::erf(x / std::numbers::sqrt2_v<T>));
-      case GemmPostOpKind::GeluTanh:
+      case PostOpKind::GeluTanh:
         // Hendrycks and Gimpel, "Gaussian Error Linear Units", section 2
         return x / 2 *
                (1 + std::tanh(std::sqrt(2 * std::numbers::inv_pi_v<T>) *
                               (x + static_cast<T>(0.044715) * x * x * x)));
-      case GemmPostOpKind::Sigmoid:
+      case PostOpKind::Sigmoid:
         return 1 / (1 + std::exp(-x));
-      case GemmPostOpKind::Silu:
+      case PostOpKind::Silu:
         return x / (1 + std::exp(-x));
-      case GemmPostOpKind::Tanh:
+      case PostOpKind::Tanh:
         return std::tanh(x);
       default:
         break;
@@ -105,18 +105,18 @@ class LoopGemm final : public Gemm {
     size_t next = 0;
     for (const GemmPostOp& op : problem_.post_ops) {
       switch (op.kind) {
-        case GemmPostOpKind::Accumulate:
+        case PostOpKind::Accumulate:
           sum = add(sum, old);
           break;
-        case GemmPostOpKind::Scale:
+        case PostOpKind::Scale:
           sum = static_cast<T>(sum * *static_cast<const float*>(pointers.others[next++]));
           break;
-        case GemmPostOpKind::Multiply:
-        case GemmPostOpKind::Add: {
+        case PostOpKind::Multiply:
+        case PostOpKind::Add: {
           const T other = static_cast<const T*>(
               pointers.others[next++])[batch_offset(op.other, problem_.batch, number) +
                                        at(op.other, i, j)];
-          sum = op.kind == GemmPostOpKind::Add
+          sum = op.kind == PostOpKind::Add
                     ? add(sum, other)
                     : static_cast<T>(static_cast<Sum>(sum) * static_cast<Sum>(other));
           break;
@@ -132,9 +132,9 @@ class LoopGemm final : public Gemm {
   GemmProblem problem_;
 };
 
-bool only_for_floats(GemmPostOpKind kind) {
-  return kind != GemmPostOpKind::Accumulate && kind != GemmPostOpKind::Relu &&
-         kind != GemmPostOpKind::Multiply && kind != GemmPostOpKind::Add;
+bool only_for_floats(PostOpKind kind) {
+  return kind != PostOpKind::Accumulate && kind != PostOpKind::Relu &&
+         kind != PostOpKind::Multiply && kind != PostOpKind::Add;
 }
 
 std::string refuse(const GemmProblem& problem) {
@@ -146,7 +146,7 @@ std::string refuse(const GemmProblem& problem) {
     return "plain loops want one dtype";
   }
   for (const GemmPostOp& op : problem.post_ops) {
-    const bool other = op.kind == GemmPostOpKind::Add || op.kind == GemmPostOpKind::Multiply;
+    const bool other = op.kind == PostOpKind::Add || op.kind == PostOpKind::Multiply;
     if (other && op.other.dtype != dtype) return "plain loops want one dtype";
     if (graph::is_integral(dtype) && only_for_floats(op.kind)) {
       return "integers have no such post-op";
@@ -158,6 +158,7 @@ std::string refuse(const GemmProblem& problem) {
 class LoopLibrary final : public GemmLibrary {
  public:
   std::string name() const override { return "loop"; }
+  bool last_resort() const override { return true; }
   GemmResult make(const GemmProblem& problem) const override {
     if (std::string reason = refuse(problem); !reason.empty()) return {nullptr, std::move(reason)};
     switch (problem.a.dtype) {

@@ -30,10 +30,6 @@ struct Shape {
   int64_t columns;
 };
 
-bool has_other(GemmPostOpKind kind) {
-  return kind == GemmPostOpKind::Multiply || kind == GemmPostOpKind::Add;
-}
-
 // A dimension along which nothing moves is one of size 1, which broadcasts; C has none such.
 memory::desc describe(const GemmMatrix& matrix, const std::vector<int64_t>& batch, Shape shape,
                       memory::data_type type, bool broadcast_matrix) {
@@ -128,42 +124,17 @@ class OneDnnGemm final : public Gemm {
   std::string description_;
 };
 
-dnnl::algorithm algorithm_of(GemmPostOpKind kind) {
-  switch (kind) {
-    case GemmPostOpKind::Relu:
-      return dnnl::algorithm::eltwise_relu;
-    case GemmPostOpKind::GeluErf:
-      return dnnl::algorithm::eltwise_gelu_erf;
-    case GemmPostOpKind::GeluTanh:
-      return dnnl::algorithm::eltwise_gelu_tanh;
-    case GemmPostOpKind::Sigmoid:
-      return dnnl::algorithm::eltwise_logistic;
-    case GemmPostOpKind::Silu:
-      return dnnl::algorithm::eltwise_swish;
-    case GemmPostOpKind::Tanh:
-      return dnnl::algorithm::eltwise_tanh;
-    case GemmPostOpKind::Multiply:
-    case GemmPostOpKind::Scale:
-      return dnnl::algorithm::binary_mul;
-    case GemmPostOpKind::Add:
-      return dnnl::algorithm::binary_add;
-    case GemmPostOpKind::Accumulate:
-      break;
-  }
-  return dnnl::algorithm::undef;
-}
-
 void OneDnnGemm::add_post_ops(const GemmProblem& problem, bool copy_c, memory::data_type c_type,
                               dnnl::post_ops& ops, Program::Arguments& arguments) {
   const size_t rank = problem.batch.size() + 2;
   for (const GemmPostOp& op : problem.post_ops) {
-    if (op.kind == GemmPostOpKind::Accumulate) {
+    if (op.kind == PostOpKind::Accumulate) {
       ops.append_sum(1.0F, 0, c_type);
       continue;
     }
-    const dnnl::algorithm algorithm = algorithm_of(op.kind);
-    if (op.kind != GemmPostOpKind::Scale && !has_other(op.kind)) {
-      ops.append_eltwise(algorithm, op.kind == GemmPostOpKind::Silu ? 1.0F : 0.0F, 0.0F);
+    const dnnl::algorithm algorithm = onednn::algorithm_of(op.kind);
+    if (op.kind != PostOpKind::Scale && !has_other(op.kind)) {
+      ops.append_eltwise(algorithm, onednn::alpha_of(op.kind), 0.0F);
       continue;
     }
     memory::desc other(memory::dims(rank, 1), memory::data_type::f32, memory::dims(rank, 1));
@@ -263,7 +234,7 @@ OneDnnGemm::OneDnnGemm(const GemmProblem& problem, bool swapped, Copies copies, 
   if (copies.c) {
     c_written = program_.scratch(c);
     if (std::ranges::any_of(problem.post_ops, [](const GemmPostOp& op) {
-          return op.kind == GemmPostOpKind::Accumulate;
+          return op.kind == PostOpKind::Accumulate;
         })) {
       program_.add_reorder(c_slot, c_written);
     }

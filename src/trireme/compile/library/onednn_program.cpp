@@ -62,6 +62,33 @@ bool has_fast(graph::DType dtype) {
   return dtype == graph::DType::Float32;
 }
 
+dnnl::algorithm algorithm_of(PostOpKind kind) {
+  switch (kind) {
+    case PostOpKind::Relu:
+      return dnnl::algorithm::eltwise_relu;
+    case PostOpKind::GeluErf:
+      return dnnl::algorithm::eltwise_gelu_erf;
+    case PostOpKind::GeluTanh:
+      return dnnl::algorithm::eltwise_gelu_tanh;
+    case PostOpKind::Sigmoid:
+      return dnnl::algorithm::eltwise_logistic;
+    case PostOpKind::Silu:
+      return dnnl::algorithm::eltwise_swish;
+    case PostOpKind::Tanh:
+      return dnnl::algorithm::eltwise_tanh;
+    case PostOpKind::Multiply:
+    case PostOpKind::Scale:
+      return dnnl::algorithm::binary_mul;
+    case PostOpKind::Add:
+      return dnnl::algorithm::binary_add;
+    case PostOpKind::Accumulate:
+      break;
+  }
+  return dnnl::algorithm::undef;
+}
+
+float alpha_of(PostOpKind kind) { return kind == PostOpKind::Silu ? 1.0F : 0.0F; }
+
 dnnl::memory::dims dense_strides(const dnnl::memory::dims& sizes) {
   dnnl::memory::dims strides(sizes.size());
   int64_t stride = 1;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "trireme/base/spin_lock.h"
+#include "trireme/compile/library/post_op.h"
 #include "trireme/graph/ir/dtype.h"
 
 namespace trireme::compile::onednn {
@@ -24,6 +25,11 @@ const dnnl::engine& engine();
 std::optional<dnnl::memory::data_type> data_type(graph::DType dtype);
 // Whether its kernels compute in this type here: f16 needs processors with f16 arithmetic.
 bool has_fast(graph::DType dtype);
+
+// What a post-op is to oneDNN; undef for Accumulate, which is a sum.
+dnnl::algorithm algorithm_of(PostOpKind kind);
+// Its parameter: swish is x * sigmoid(alpha * x), relu's slope is 0.
+float alpha_of(PostOpKind kind);
 
 // Row-major strides of these sizes.
 dnnl::memory::dims dense_strides(const dnnl::memory::dims& sizes);

@@ -40,11 +40,7 @@ struct Draft {
   std::vector<Operand> operands;
 
   ExprId load(const Operand& operand) {
-    const auto same = std::ranges::find_if(operands, [&](const Operand& one) {
-      return one.value == operand.value && one.view == operand.view;
-    });
-    const auto index = static_cast<uint32_t>(same - operands.begin());
-    if (same == operands.end()) operands.push_back(operand);
+    const uint32_t index = place_of(operands, operand);
     return expression.add({.op = ScalarOp::Load, .dtype = DType::Float32, .index = index});
   }
   ExprId compute(ScalarOp op, ExprId left, ExprId right = 0) {
@@ -81,7 +77,7 @@ class Fusion {
       if (written_over[operand.value]) return false;
     }
     const auto& result = convolve_.results[0];
-    if (result.base != graph::kNoValue || !is_constant(result.view)) return false;
+    if (result.base != graph::kNoValue || !result.view.is_constant()) return false;
     ValueId made = result.value;
     const View view = without_ones(result.view);
     while (const auto next = follower(made)) {
@@ -148,12 +144,6 @@ class Fusion {
     uint32_t node;
     std::vector<EpilogueOp> ops;
   };
-
-  static bool is_constant(const View& view) {
-    return view.offset.is_constant() &&
-           std::ranges::all_of(view.sizes, &graph::Extent::is_constant) &&
-           std::ranges::all_of(view.strides, &graph::Extent::is_constant);
-  }
 
   // A Map's view over the convolution's dimensions.
   View expanded(const Node& map, const View& view) const {

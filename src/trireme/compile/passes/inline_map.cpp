@@ -115,16 +115,6 @@ class Points {
   Extents common_;
 };
 
-uint32_t place_of(std::vector<Operand>& operands, const Operand& operand) {
-  const auto same = std::ranges::find_if(operands, [&](const Operand& other) {
-    return other.value == operand.value && other.dtype == operand.dtype &&
-           other.view == operand.view;
-  });
-  const auto place = static_cast<uint32_t>(same - operands.begin());
-  if (same == operands.end()) operands.push_back(operand);
-  return place;
-}
-
 }  // namespace
 
 bool inline_map(Node& reader, uint32_t operand, const graph::Graph& graph, const Node& maker) {

@@ -41,6 +41,7 @@ std::vector<std::string_view> switches() {
   names.push_back(kFuse);
   names.push_back(kPackWeights);
   names.push_back(kScheduleForMemory);
+  names.push_back(kTryLibraries);
   return names;
 }
 

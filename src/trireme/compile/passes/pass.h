@@ -20,11 +20,13 @@ std::span<const Pass> passes();
 
 // What can be switched off: the passes; `fuse`, without which each node is a kernel of its own;
 // `pack_weights`, without which products read weights as they lie; `schedule_for_memory`
-// (plan/schedule_for_memory.h), without which steps run as they were formed.
+// (plan/schedule_for_memory.h), without which steps run as they were formed; `try_libraries`,
+// without which the first library that takes a product runs it.
 std::vector<std::string_view> switches();
 inline constexpr std::string_view kFuse = "fuse";
 inline constexpr std::string_view kPackWeights = "pack_weights";
 inline constexpr std::string_view kScheduleForMemory = "schedule_for_memory";
+inline constexpr std::string_view kTryLibraries = "try_libraries";
 
 struct PassOptions {
   std::vector<std::string> off;  // names of switches()

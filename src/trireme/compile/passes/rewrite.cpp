@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/compile/passes/rewrite.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace trireme::compile {
@@ -52,6 +53,16 @@ bool rewrite(Expression& expression, const Visit& visit) {
   if (compact == expression) return false;
   expression = std::move(compact);
   return true;
+}
+
+uint32_t place_of(std::vector<graph::Operand>& operands, const graph::Operand& operand) {
+  const auto same = std::ranges::find_if(operands, [&](const graph::Operand& other) {
+    return other.value == operand.value && other.dtype == operand.dtype &&
+           other.view == operand.view;
+  });
+  const auto place = static_cast<uint32_t>(same - operands.begin());
+  if (same == operands.end()) operands.push_back(operand);
+  return place;
 }
 
 std::vector<bool> values_written_over(const graph::Graph& graph) {

@@ -2,6 +2,7 @@
 // Rewriting of scalar expressions and of values: what the passes share.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
@@ -18,6 +19,9 @@ graph::Expression* expression_of(graph::Node& node);
 // Nodes that no root needs are left out. True: the expression is another one now.
 using Visit = std::function<graph::ExprId(const graph::ExprNode& node, graph::Expression& to)>;
 bool rewrite(graph::Expression& expression, const Visit& visit);
+
+// Where the operand is in the list, which it is put into if it is not there.
+uint32_t place_of(std::vector<graph::Operand>& operands, const graph::Operand& operand);
 
 // By value: whether some result lies on top of it, or takes its memory in the end. What such a
 // value holds must not be asked for later than it was.

@@ -180,8 +180,9 @@ double points_of(const Node& node, std::span<const int64_t> symbols) {
 
 class ContractStep final : public Step {
  public:
-  ContractStep(const Node& node, GemmChooser& chooser, std::optional<PackableInput> packable)
-      : node_(node), chooser_(chooser), packable_(packable) {}
+  ContractStep(const Node& node, GemmChooser& chooser, bool tries,
+               std::optional<PackableInput> packable)
+      : node_(node), chooser_(chooser), tries_(tries), packable_(packable) {}
 
   StepAccess access() const override {
     return {{node_.operands[0].value, node_.operands[1].value},
@@ -200,7 +201,7 @@ class ContractStep final : public Step {
       return std::make_unique<PreparedProduct>(node_, last_, chooser_);
     }
     const base::OneThread alone(work_of(plan.gemm->problem) < kSerialWork);
-    GemmResult made = chooser_.make(plan.gemm->problem);
+    GemmResult made = chooser_.make(plan.gemm->problem, tries_);
     if (!made.gemm) {
       throw std::runtime_error("no library takes the product " +
                                compile::describe(plan.gemm->problem) + ": " + made.reason);
@@ -230,6 +231,7 @@ class ContractStep final : public Step {
   using Extent = graph::Extent;
   const Node& node_;
   GemmChooser& chooser_;
+  bool tries_;
   std::optional<PackableInput> packable_;
   mutable std::shared_ptr<Product> last_;  // for the sizes prepared last
 };
@@ -262,9 +264,9 @@ std::optional<PackableInput> packable_input(const graph::Graph& graph, const Nod
   return PackableInput{input, &weights};
 }
 
-std::unique_ptr<Step> make_contract_step(const Node& node, GemmChooser& chooser,
+std::unique_ptr<Step> make_contract_step(const Node& node, GemmChooser& chooser, bool tries,
                                          std::optional<PackableInput> packable) {
-  return std::make_unique<ContractStep>(node, chooser, packable);
+  return std::make_unique<ContractStep>(node, chooser, tries, packable);
 }
 
 }  // namespace trireme::compile

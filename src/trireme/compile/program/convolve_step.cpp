@@ -33,22 +33,22 @@ ConvolutionResult make(const ConvolutionProblem& problem) {
   return make_convolution(problem, ConvolutionFormats::Preferred);
 }
 
-ConvolutionPostOpKind kind_of(EpilogueKind kind) {
+PostOpKind kind_of(EpilogueKind kind) {
   switch (kind) {
     case EpilogueKind::Multiply:
-      return ConvolutionPostOpKind::Multiply;
+      return PostOpKind::Multiply;
     case EpilogueKind::Add:
-      return ConvolutionPostOpKind::Add;
+      return PostOpKind::Add;
     case EpilogueKind::Relu:
-      return ConvolutionPostOpKind::Relu;
+      return PostOpKind::Relu;
     case EpilogueKind::Silu:
-      return ConvolutionPostOpKind::Silu;
+      return PostOpKind::Silu;
     case EpilogueKind::Sigmoid:
-      return ConvolutionPostOpKind::Sigmoid;
+      return PostOpKind::Sigmoid;
     case EpilogueKind::Tanh:
-      return ConvolutionPostOpKind::Tanh;
+      return PostOpKind::Tanh;
     case EpilogueKind::GeluErf:
-      return ConvolutionPostOpKind::GeluErf;
+      return PostOpKind::GeluErf;
     case EpilogueKind::Subtract:
       break;
   }

@@ -28,8 +28,8 @@ std::optional<PackableInput> packable_input(const graph::Graph& graph, const gra
                                             PackedWeights& weights);
 
 // The node, and the graph, the chooser and the packed weights, must outlive the step.
-// `node` is a Contract of dtypes that the libraries take.
-std::unique_ptr<Step> make_contract_step(const graph::Node& node, GemmChooser& chooser,
+// `node` is a Contract of dtypes that the libraries take. `tries`: GemmChooser::make.
+std::unique_ptr<Step> make_contract_step(const graph::Node& node, GemmChooser& chooser, bool tries,
                                          std::optional<PackableInput> packable);
 // `nodes`: a Convolve of dtypes that oneDNN takes, perhaps the Map that ends it
 // (cluster/epilogue.h).

@@ -20,6 +20,11 @@ View View::row_major(Extents sizes) {
   return view;
 }
 
+bool View::is_constant() const {
+  return offset.is_constant() && std::ranges::all_of(sizes, &Extent::is_constant) &&
+         std::ranges::all_of(strides, &Extent::is_constant);
+}
+
 bool View::is_row_major() const {
   if (!offset.is(0)) return false;
   Extent stride = 1;

@@ -19,6 +19,8 @@ struct View {
 
   size_t rank() const { return sizes.size(); }
   Extent element_count() const { return product(sizes); }
+  // Whether nothing of it varies.
+  bool is_constant() const;
   // Row-major without gaps from element 0 on. Strides of dimensions of size 1 do not count.
   bool is_row_major() const;
   // Visits each element of a value of `count` elements exactly once (in some order of dimensions).

@@ -130,7 +130,9 @@ std::unique_ptr<Program> make_compiled_program(const ProgramRequest& request) {
   options.measure = !path.empty();
   options.off = passes_off();
   // A packed product may round otherwise than the one it takes the place of.
-  if (is_deterministic(*request.log)) options.off.emplace_back("pack_weights");
+  if (is_deterministic(*request.log)) {
+    for (const char* pass : {"pack_weights", "try_libraries"}) options.off.emplace_back(pass);
+  }
   auto compiled = compiler.compile(std::move(graph->graph), options);
   return std::make_unique<CompiledProgram>(request.log, std::move(*graph), std::move(compiled),
                                            path.empty() ? path : path + ".steps");

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 
+#include "trireme/base/openmp.h"
 #include "trireme/run/host_view.h"
 #include "trireme/run/reference_executor.h"
+#include "trireme/run/small_call.h"
 
 namespace trireme::run {
 
@@ -54,6 +56,7 @@ void run_recorded(const LoggedCall& call, const graph::Node& node,
   }
 
   torch::jit::Stack stack;
+  const base::OneThread alone(is_small_call(form));
   call_op(form, tensors, call.values, call.random, stack);
   size_t output = 0;
   const auto keep = [&](const at::Tensor& result) {
