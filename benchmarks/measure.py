@@ -17,7 +17,7 @@ from benchmarks.process import ANSWER_TIMEOUT, Worker, WorkerError
 from benchmarks.programs import PROGRAMS
 
 WARM_SECONDS = 60.0  # at most, until nothing more is compiled
-COMPARED_LOSSES = 8  # the least that warming up takes
+COMPARED_LOSSES = 8
 
 
 @dataclass
@@ -44,13 +44,14 @@ class Comparison:
     def figures(self) -> dict[str, float]:
         eager, device = self.eager, self.device
         ratios = sorted(self.step_ratios())
+        compared = min(len(eager.losses), len(device.losses))
         return {
             "step": median(ratios),
             "step_low": ratios[len(ratios) // 4],
             "step_high": ratios[-1 - len(ratios) // 4],
             "first_step": median(device.first_steps) / median(eager.first_steps),
             "peak_memory": median(device.peaks_kib) / median(eager.peaks_kib),
-            "losses": loss_difference(eager.losses, device.losses),
+            "losses": loss_difference(eager.losses[:compared], device.losses[:compared]),
         }
 
     def as_json(self) -> dict[str, Any]:
