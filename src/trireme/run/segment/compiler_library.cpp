@@ -46,8 +46,6 @@ void warn_of_unknown(const std::vector<std::string>& off, const std::vector<std:
 std::unique_ptr<compile::Compiler> load() {
   const std::string folder = folder_of_this_module();
   const std::string path = folder + kLibrary;
-  // What importing them has read makes room for the compiler's library and for oneDNN.
-  base::release_code_pages({"libtorch_cpu.so", "libtorch_python.so", "_C.cpython"});
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw Error(std::string("the compiler's library cannot be loaded (") + ::dlerror() +
@@ -59,7 +57,7 @@ std::unique_ptr<compile::Compiler> load() {
     throw Error(path + " has no " + compile::kMakeCompiler + "; build and install Trireme again");
   }
   std::unique_ptr<compile::Compiler> compiler(make((folder + kKernels).c_str()));
-  base::release_code_pages({kLibrary, "libdnnl.so"});
+  base::release_code_pages({kLibrary, "libdnnl.so"});  // what loading them has read
   warn_of_unknown(passes_off(), compiler->switches());
   return compiler;
 }

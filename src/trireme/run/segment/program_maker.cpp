@@ -6,10 +6,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <exception>
+#include <mutex>
 #include <optional>
 #include <utility>
 
+#include "trireme/base/code_pages.h"
 #include "trireme/record/openmp_team.h"
 
 namespace trireme::run {
@@ -22,6 +25,17 @@ void lower_priority() {
   // On Linux a thread has a nice value of its own.
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   static_cast<void>(::setpriority(PRIO_PROCESS, thread, kNice));
+}
+
+// After so long a program is past its imports, and giving back their code costs it little: what it
+// runs is mapped again within about a millisecond.
+constexpr std::chrono::milliseconds kStart{50};
+
+void release_code_of_imports() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    base::release_code_pages({"libtorch_cpu.so", "libtorch_python.so", "_C.cpython"});
+  });
 }
 
 }  // namespace
@@ -52,6 +66,12 @@ void ProgramMaker::loop() {
   c10::setThreadName("trireme-compile");
   lower_priority();
   std::optional<record::CountedByOpenMp> busy;
+  {
+    std::unique_lock lock(mutex_);
+    wakes_.wait_for(lock, kStart, [&] { return stopping_ || !jobs_.empty(); });
+    if (stopping_) return;
+  }
+  release_code_of_imports();
   while (true) {
     Job job;
     {
