@@ -74,15 +74,11 @@ struct Offsets {
 
 std::vector<Offsets> offsets_of(const GemmProblem& problem) {
   std::vector<Offsets> all(static_cast<size_t>(problem.batch_count()));
-  for (size_t number = 0; number < all.size(); ++number) {
-    auto rest = static_cast<int64_t>(number);
-    for (size_t i = problem.batch.size(); i-- > 0;) {
-      const int64_t index = rest % problem.batch[i];
-      rest /= problem.batch[i];
-      all[number].a += index * problem.a.batch_strides[i];
-      all[number].b += index * problem.b.batch_strides[i];
-      all[number].c += index * problem.c.batch_strides[i];
-    }
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto number = static_cast<int64_t>(i);
+    all[i] = {batch_offset(problem.a, problem.batch, number),
+              batch_offset(problem.b, problem.batch, number),
+              batch_offset(problem.c, problem.batch, number)};
   }
   return all;
 }

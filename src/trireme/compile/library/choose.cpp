@@ -25,11 +25,6 @@ char layout_of(const GemmMatrix& matrix, int64_t rows, int64_t columns) {
   return matrix.row_stride == 1 || rows == 1 ? 't' : 's';
 }
 
-double flops_of(const GemmProblem& problem) {
-  return 2.0 * static_cast<double>(problem.batch_count()) * static_cast<double>(problem.m) *
-         static_cast<double>(problem.n) * static_cast<double>(problem.k);
-}
-
 // A product that is run by the library that its class's trial says.
 class TriedGemm final : public Gemm {
  public:
@@ -91,7 +86,7 @@ GemmChooser::GemmChooser(std::vector<std::shared_ptr<const GemmLibrary>> librari
     : libraries_(std::move(libraries)), least_flops_(least_flops) {}
 
 GemmResult GemmChooser::make(const GemmProblem& problem, bool tries) {
-  tries = tries && flops_of(problem) >= least_flops_;
+  tries = tries && problem.flops() >= least_flops_;
   std::string reasons;
   std::vector<std::string> names;
   std::vector<std::unique_ptr<Gemm>> gemms;
@@ -112,7 +107,7 @@ GemmResult GemmChooser::make(const GemmProblem& problem, bool tries) {
   if (gemms.size() == 1) return {std::move(gemms.front()), {}};
   std::shared_ptr<Trial> trial = trial_of(class_of(problem), names);
   if (trial->decided()) return {std::move(gemms[trial->next()]), {}};
-  return {std::make_unique<TriedGemm>(std::move(trial), std::move(gemms), flops_of(problem)), {}};
+  return {std::make_unique<TriedGemm>(std::move(trial), std::move(gemms), problem.flops()), {}};
 }
 
 std::shared_ptr<Trial> GemmChooser::trial_of(const std::string& key,

@@ -29,6 +29,11 @@ int64_t GemmProblem::batch_count() const {
   return count;
 }
 
+double GemmProblem::flops() const {
+  return 2.0 * static_cast<double>(batch_count()) * static_cast<double>(m) *
+         static_cast<double>(n) * static_cast<double>(k);
+}
+
 GemmProblem transposed(const GemmProblem& problem) {
   GemmProblem result = problem;
   std::swap(result.m, result.n);
@@ -76,6 +81,15 @@ int64_t span_of(const GemmMatrix& matrix, std::span<const int64_t> batch, int64_
     last += (batch[i] - 1) * std::abs(matrix.batch_strides[i]);
   }
   return last + 1;
+}
+
+int64_t batch_offset(const GemmMatrix& matrix, std::span<const int64_t> batch, int64_t number) {
+  int64_t offset = 0;
+  for (size_t i = batch.size(); i-- > 0;) {
+    offset += number % batch[i] * matrix.batch_strides[i];
+    number /= batch[i];
+  }
+  return offset;
 }
 
 void Gemm::pack(const void* /*b*/, std::byte* /*packed*/, std::byte* /*scratch*/) const {

@@ -57,6 +57,7 @@ struct GemmProblem {
   bool operator==(const GemmProblem&) const = default;
 
   int64_t batch_count() const;
+  double flops() const;  // of the sums: 2 * batch * m * n * k
 };
 
 // The same product as C^T = B^T A^T. Of a problem without packing.
@@ -71,6 +72,9 @@ std::string describe(const GemmProblem& problem);
 // Elements from the first to the last one that a matrix touches, and one more.
 int64_t span_of(const GemmMatrix& matrix, std::span<const int64_t> batch, int64_t rows,
                 int64_t columns);
+
+// Elements from the first matrix of a stack to the one of this number, the last dimension fastest.
+int64_t batch_offset(const GemmMatrix& matrix, std::span<const int64_t> batch, int64_t number);
 
 struct GemmPointers {
   const void* a = nullptr;

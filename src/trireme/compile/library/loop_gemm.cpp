@@ -10,16 +10,6 @@
 namespace trireme::compile {
 namespace {
 
-// Where each matrix of a stack begins.
-int64_t batch_offset(const GemmMatrix& matrix, const std::vector<int64_t>& batch, int64_t number) {
-  int64_t offset = 0;
-  for (size_t i = batch.size(); i-- > 0;) {
-    offset += number % batch[i] * matrix.batch_strides[i];
-    number /= batch[i];
-  }
-  return offset;
-}
-
 int64_t at(const GemmMatrix& matrix, int64_t row, int64_t column) {
   return row * matrix.row_stride + column * matrix.column_stride;
 }
@@ -146,8 +136,7 @@ std::string refuse(const GemmProblem& problem) {
     return "plain loops want one dtype";
   }
   for (const GemmPostOp& op : problem.post_ops) {
-    const bool other = op.kind == PostOpKind::Add || op.kind == PostOpKind::Multiply;
-    if (other && op.other.dtype != dtype) return "plain loops want one dtype";
+    if (has_other(op.kind) && op.other.dtype != dtype) return "plain loops want one dtype";
     if (graph::is_integral(dtype) && only_for_floats(op.kind)) {
       return "integers have no such post-op";
     }

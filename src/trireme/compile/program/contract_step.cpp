@@ -30,11 +30,6 @@ size_t bytes_of(const ContractCopy& copy, DType dtype) {
 // woken, and it waits, spinning, on a core that the program itself could use.
 constexpr double kSerialWork = 4e6;
 
-double work_of(const GemmProblem& problem) {
-  return 2.0 * static_cast<double>(problem.batch_count()) * static_cast<double>(problem.m) *
-         static_cast<double>(problem.n) * static_cast<double>(problem.k);
-}
-
 // Rows up to which a packed weight is worth its memory. f32 on two cores with AVX-512, gained by
 // packing: 50 % at 8 rows, 33 % at 32, 5 to 12 % at 128, 5 % at 256, 3 % at 512 and more.
 constexpr int64_t kPackedRows = 256;
@@ -86,7 +81,7 @@ class Product {
   void prepare_packed(GemmChooser& chooser) {
     GemmProblem problem = plan_.problem;
     problem.packed_b = true;
-    const base::OneThread alone(work_of(problem) < kSerialWork);
+    const base::OneThread alone(problem.flops() < kSerialWork);
     packed_gemm_ = chooser.make(problem).gemm;
     if (!packed_gemm_) {
       packable_.reset();
@@ -200,7 +195,7 @@ class ContractStep final : public Step {
     if (last_ && last_->plan() == *plan.gemm) {
       return std::make_unique<PreparedProduct>(node_, last_, chooser_);
     }
-    const base::OneThread alone(work_of(plan.gemm->problem) < kSerialWork);
+    const base::OneThread alone(plan.gemm->problem.flops() < kSerialWork);
     GemmResult made = chooser_.make(plan.gemm->problem, tries_);
     if (!made.gemm) {
       throw std::runtime_error("no library takes the product " +
