@@ -28,6 +28,18 @@ def model() -> torch.nn.Module:
     ).eval()
 
 
+def convolutions() -> torch.nn.Module:
+    torch.manual_seed(3)
+    return torch.nn.Sequential(
+        *(torch.nn.Unflatten(1, (16, 4, 4)), torch.nn.Conv2d(16, 32, 3, padding=1)),
+        *(torch.nn.BatchNorm2d(32), torch.nn.ReLU(), torch.nn.Conv2d(32, 64, 1)),
+        *(torch.nn.ReLU(), torch.nn.ConvTranspose2d(64, 32, 2, stride=2)),
+    ).eval()
+
+
+MODELS = [model, convolutions]
+
+
 def in_place(net: torch.nn.Module) -> None:
     for parameter in net.parameters():
         parameter.mul_(0.5).add_(0.01)
@@ -44,7 +56,7 @@ def by_a_swap_of_data(net: torch.nn.Module) -> None:
 
 
 def by_a_state(net: torch.nn.Module) -> None:
-    net.load_state_dict({name: value * -0.5 for name, value in net.state_dict().items()})
+    net.load_state_dict({name: value * 0.5 for name, value in net.state_dict().items()})
 
 
 def by_a_state_from_the_host(net: torch.nn.Module) -> None:
@@ -76,9 +88,12 @@ CHANGES: list[Callable[[torch.nn.Module], None]] = [
 ]
 
 
+@pytest.mark.parametrize("make", MODELS)
 @pytest.mark.parametrize("change", CHANGES)
-def test_changed_weights_are_read_anew(change: Callable[[torch.nn.Module], None]) -> None:
-    host = model()
+def test_changed_weights_are_read_anew(
+    change: Callable[[torch.nn.Module], None], make: Callable[[], torch.nn.Module]
+) -> None:
+    host = make()
     device = copy.deepcopy(host).to("trireme")
     inputs = torch.randn(8, 256)
     with torch.no_grad():
@@ -124,8 +139,9 @@ def test_memory_that_is_used_again_holds_other_weights() -> None:
             gc.collect()
 
 
-def test_runs_of_a_deterministic_program_are_alike() -> None:
-    device = model().to("trireme")
+@pytest.mark.parametrize("make", MODELS)
+def test_runs_of_a_deterministic_program_are_alike(make: Callable[[], torch.nn.Module]) -> None:
+    device = make().to("trireme")
     inputs = torch.randn(8, 256).to("trireme")
     torch.use_deterministic_algorithms(True)
     try:

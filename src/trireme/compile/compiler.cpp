@@ -97,6 +97,9 @@ class CpuCompiler final : public Compiler {
     std::vector<ScheduledKernel> kernels;
     const bool fuses = !is_off(options.off, kFuse);
     const bool packs = !is_off(options.off, kPackWeights);
+    const auto packable = [&](const Node& node) {
+      return packs ? packable_input(*kept, node, packed_weights_) : std::nullopt;
+    };
     const bool tries = !is_off(options.off, kTryLibraries);
     const std::vector<ScheduledStep> schedule = form_clusters(*kept, fuses);
     const std::vector<bool> leaves = values_that_leave(*kept, schedule);
@@ -105,11 +108,10 @@ class CpuCompiler final : public Compiler {
       if (node.as<graph::Opaque>() != nullptr) {
         steps.push_back(make_opaque_step(*kept, node));
       } else if (node.as<graph::Contract>() != nullptr) {
-        steps.push_back(make_contract_step(
-            node, chooser_, tries,
-            packs ? packable_input(*kept, node, packed_weights_) : std::nullopt));
+        steps.push_back(make_contract_step(node, chooser_, tries, packable(node)));
       } else if (node.as<graph::Convolve>() != nullptr) {
-        steps.push_back(make_convolve_step(*kept, schedule[number].clusters[0].nodes));
+        steps.push_back(
+            make_convolve_step(*kept, schedule[number].clusters[0].nodes, packable(node)));
       } else if (node.as<graph::Attend>() != nullptr) {
         steps.push_back(make_attend_step(node));
       } else {

@@ -46,6 +46,7 @@ struct Case {
   int64_t dilation = 1;
   bool transposed = false;
   bool channels_last = false;
+  bool packed_weight = false;
   DType dtype = DType::Float32;
 };
 
@@ -88,7 +89,9 @@ Graph graph_of(const Case& c, ConvolveKind kind) {
                                   bool may_decline) {
   const Graph graph = graph_of(c, kind);
   const graph::Node& node = graph.nodes[0];
-  const ConvolutionResult made = make_convolution(problem_of(node, {}), formats);
+  ConvolutionProblem problem = problem_of(node, {});
+  problem.packed_weight = c.packed_weight;
+  const ConvolutionResult made = make_convolution(problem, formats);
   if (!made.convolution) {
     if (may_decline && !made.reason.empty()) return ::testing::AssertionSuccess();
     return ::testing::AssertionFailure() << "declined: " << made.reason;
@@ -101,7 +104,13 @@ Graph graph_of(const Case& c, ConvolveKind kind) {
   second.fill(random);
   const Elements result(c.dtype, count(node.results[0].value));
   const Memory scratch(made.convolution->scratch_bytes());
-  made.convolution->run(first.data(), second.data(), result.data(), {}, scratch.data());
+  const Memory packed(made.convolution->packed_bytes());
+  const void* weight = second.data();
+  if (c.packed_weight) {
+    made.convolution->pack(weight, packed.data(), scratch.data());
+    weight = packed.data();
+  }
+  made.convolution->run(first.data(), weight, result.data(), {}, scratch.data());
   graph::Inputs inputs;
   for (const Elements* elements : {&first, &second}) {
     inputs.buffers.emplace_back(elements->data(),
@@ -188,12 +197,41 @@ TEST(LibraryConvolution, NarrowTypes) {
   }
 }
 
+TEST(LibraryConvolution, PackedWeights) {
+  for (const ConvolveKind kind : {ConvolveKind::Forward, ConvolveKind::GradInput}) {
+    int declined = 0;
+    for (Case c : cases()) {
+      c.packed_weight = true;
+      for (const DType dtype : {DType::Float32, DType::BFloat16}) {
+        if (dtype == DType::BFloat16 && !testing::has_bfloat16()) continue;
+        c.dtype = dtype;
+        for (const bool transposed : {false, true}) {
+          c.transposed = transposed;
+          for (const auto formats :
+               {ConvolutionFormats::Preferred, ConvolutionFormats::ChannelsLast}) {
+            c.channels_last = formats == ConvolutionFormats::ChannelsLast;
+            EXPECT_TRUE(agrees(c, kind, formats, true));
+            ConvolutionProblem problem = problem_of(graph_of(c, kind).nodes[0], {});
+            problem.packed_weight = true;
+            if (!make_convolution(problem, formats).convolution) ++declined;
+          }
+        }
+      }
+    }
+    EXPECT_LT(declined, 24) << "of 80";
+  }
+}
+
 TEST(LibraryConvolution, DeclinesWithAReason) {
   Case c;
   c.dtype = DType::Float64;
   EXPECT_NE(make_convolution(problem_of(graph_of(c, ConvolveKind::Forward).nodes[0], {}),
                              ConvolutionFormats::Preferred)
                 .reason.find("f64"),
+            std::string::npos);
+  ConvolutionProblem weight = problem_of(graph_of(Case{}, ConvolveKind::GradWeight).nodes[0], {});
+  weight.packed_weight = true;
+  EXPECT_NE(make_convolution(weight, ConvolutionFormats::Preferred).reason.find("computes"),
             std::string::npos);
   ConvolutionProblem problem = problem_of(graph_of(Case{}, ConvolveKind::GradInput).nodes[0], {});
   problem.operands[0].strides.assign(4, 0);  // an expanded gradient

@@ -182,6 +182,20 @@ Case by_columns(const std::string& dtype = "f32") {
   return Case(text);
 }
 
+// [1, 32, 14, 14], twice by [32, 32, 3, 3].
+Case convolutions() {
+  const auto convolve = [](const std::string& result, const std::string& from) {
+    return result + R"(: f32[6272] = convolve forward stride [1, 1] padding [1, 1] dilation [1, 1]
+      output_padding [0, 0] groups 1
+      (i0 < 1, i1 < 32, i2 < 14, i3 < 14 | i4 < 32, i5 < 3, i6 < 3) {
+        a0 = )" +
+           from + R"( at [1, 32, 14, 14]  a1 = %1 at [32, 32, 3, 3] }
+)";
+  };
+  return Case("input %0: f32[6272]\ninput %1: f32[9216]\n" + convolve("%2", "%0") +
+              convolve("%3", "%2") + "output %3\n");
+}
+
 TEST(PackedWeights, ProductsAreRightBeforeAndAfter) {
 #ifdef __SANITIZE_THREAD__
   GTEST_SKIP() << "a run takes so long that the weight counts as idle between two of them";
@@ -193,6 +207,12 @@ TEST(PackedWeights, ProductsAreRightBeforeAndAfter) {
     again.settle(1e-4);
     EXPECT_TRUE(again.packed());
   }
+  Again convolved(convolutions());
+  convolved.settle(1e-3);
+  EXPECT_TRUE(convolved.packed());
+  convolved.change(1);
+  convolved.surroundings().versions[1] += 1000;
+  convolved.settle(1e-3);
   Again narrow(by_columns("bf16"));
   narrow.settle(1e-2);
   EXPECT_TRUE(narrow.packed());

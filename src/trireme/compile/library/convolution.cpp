@@ -6,7 +6,10 @@
 #include "trireme/compile/library/convolution.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
+#include "trireme/base/errors.h"
 #include "trireme/compile/library/onednn_program.h"
 
 namespace trireme::compile {
@@ -127,9 +130,12 @@ void take_cheap_weights(Desc& desc) {
 
 class OneDnnConvolution final : public Convolution {
  public:
-  // `fuses`: post-ops are the convolution's own, else steps after it. Throws dnnl::error where
-  // oneDNN has no such kernel; `slow` is set where it has but a loop.
-  OneDnnConvolution(const ConvolutionProblem& problem, ConvolutionFormats formats, bool fuses,
+  struct How {
+    bool narrow = true;  // computes in the operands' type, where the processor has fast kernels
+    bool fuses = true;   // post-ops are the convolution's own, else steps after it
+  };
+  // Throws dnnl::error where oneDNN has no such kernel; `slow` is set where it has but a loop.
+  OneDnnConvolution(const ConvolutionProblem& problem, ConvolutionFormats formats, How how,
                     bool& slow);
 
   void run(const void* first, const void* second, void* result, std::span<const void* const> others,
@@ -139,7 +145,19 @@ class OneDnnConvolution final : public Convolution {
     for (const void* other : others) pointers.push_back(const_cast<void*>(other));
     program_.run(pointers, scratch);
   }
-  size_t scratch_bytes() const override { return program_.scratch_bytes(); }
+  size_t scratch_bytes() const override {
+    return std::max(program_.scratch_bytes(), packing_ ? packing_->scratch_bytes() : 0);
+  }
+  size_t packed_bytes() const override { return packed_bytes_; }
+  void pack(const void* weight, std::byte* packed, std::byte* scratch) const override {
+    if (!packing_) {
+      throw Error("Convolution::pack: " + description_ +
+                  " was made without packing; set ConvolutionProblem::packed_weight");
+    }
+    const std::array<void*, 2> pointers{const_cast<void*>(weight), packed};
+    packing_->run(pointers, scratch);
+  }
+  std::string packed_format() const override { return packed_format_; }
   std::string description() const override { return description_; }
 
  private:
@@ -149,16 +167,33 @@ class OneDnnConvolution final : public Convolution {
     return program_.converted(slot, wanted);
   }
 
+  // From now on the slot holds what pack() writes.
+  void expect_packed(size_t slot, const memory::desc& wanted);
+
   void add_post_ops(std::span<const ConvolutionPostOp> ops, const Program::Arguments& others,
                     size_t result);
 
   Program program_;
+  std::unique_ptr<Program> packing_;
+  size_t packed_bytes_ = 0;
+  std::string packed_format_;
   int reorders_ = 0;
   std::string description_;
 };
 
+void OneDnnConvolution::expect_packed(size_t slot, const memory::desc& wanted) {
+  const memory::desc given = program_.desc(slot);
+  packing_ = std::make_unique<Program>();
+  const size_t from = packing_->outer(given);
+  packing_->add_reorder(from, packing_->outer(wanted));
+  packing_->finish();
+  packed_bytes_ = wanted.get_size();
+  packed_format_ = onednn::text_of(given) + " to " + onednn::text_of(wanted);
+  program_.replace(slot, wanted);
+}
+
 OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, ConvolutionFormats formats,
-                                     bool fuses, bool& slow) {
+                                     How how, bool& slow) {
   const Sides sides = sides_of(problem);
   const memory::desc small = given(*sides.small);
   const memory::desc large = given(*sides.large);
@@ -176,7 +211,7 @@ OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, Convolut
 
   // One type for the operands; a gradient of the weight or a result may stay f32.
   const auto computes_in = [&](const Tensor& tensor) {
-    const bool all = problem.operands[0].dtype == problem.operands[1].dtype &&
+    const bool all = how.narrow && problem.operands[0].dtype == problem.operands[1].dtype &&
                      onednn::has_fast(problem.operands[0].dtype);
     const bool fits = all && (problem.result.dtype == problem.operands[0].dtype ||
                               problem.result.dtype == graph::DType::Float32);
@@ -210,14 +245,14 @@ OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, Convolut
   const dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct;
   const std::span<const ConvolutionPostOp> post_ops = problem.post_ops;
   const dnnl::primitive_attr attributes =
-      attributes_of(fuses ? post_ops : std::span<const ConvolutionPostOp>());
+      attributes_of(how.fuses ? post_ops : std::span<const ConvolutionPostOp>());
   Program::Arguments others;
   for (size_t i = 0; i < post_ops.size(); ++i) {
     if (!has_other(post_ops[i].kind)) continue;
     others.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(static_cast<int>(i)) | DNNL_ARG_SRC_1,
                         program_.outer(given(post_ops[i].other)));
   }
-  const bool cheap_weights = reorder_counts(problem, sides);
+  const bool cheap_weights = !problem.packed_weight && reorder_counts(problem, sides);
   dnnl::convolution_forward::primitive_desc forward(
       onednn::engine(),
       sides.computes == Computes::Small ? dnnl::prop_kind::forward_inference
@@ -230,12 +265,15 @@ OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, Convolut
                            const memory::desc& first_format, int first_argument,
                            const memory::desc& second_format, int second_argument,
                            const memory::desc& result_format, int result_argument) {
+    if (problem.packed_weight && program_.desc(second) != second_format) {
+      expect_packed(second, second_format);
+    }
     Program::Arguments arguments{{first_argument, read(first, first_format)},
                                  {second_argument, read(second, second_format)}};
     const bool in_place = program_.desc(result) == result_format;
     const size_t to = in_place ? result : program_.scratch(result_format);
     arguments.emplace_back(result_argument, to);
-    if (fuses) arguments.insert(arguments.end(), others.begin(), others.end());
+    if (how.fuses) arguments.insert(arguments.end(), others.begin(), others.end());
     program_.add(primitive, desc, std::move(arguments));
     if (!in_place) {
       ++reorders_;
@@ -275,12 +313,13 @@ OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, Convolut
             large_first ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, backward.diff_weights_desc(),
             DNNL_ARG_DIFF_WEIGHTS);
   }
-  if (!fuses) add_post_ops(post_ops, others, result);
+  if (!how.fuses) add_post_ops(post_ops, others, result);
   program_.finish();
   description_ = "onednn " + kernel + ", " + std::to_string(reorders_) + " reorders";
+  if (packing_) description_ += ", packed weight";
   if (!post_ops.empty()) {
     description_ += ", " + std::to_string(post_ops.size()) + " post-ops";
-    if (!fuses) description_ += " after it";
+    if (!how.fuses) description_ += " after it";
   }
 }
 
@@ -309,6 +348,9 @@ void OneDnnConvolution::add_post_ops(std::span<const ConvolutionPostOp> ops,
 std::string refuse(const ConvolutionProblem& problem) {
   if (problem.kind != ConvolveKind::Forward && !problem.post_ops.empty()) {
     return "post-ops of a gradient";
+  }
+  if (problem.kind == ConvolveKind::GradWeight && problem.packed_weight) {
+    return "the weight is what it computes";
   }
   const size_t rank = problem.stride.size();
   if (rank < 1 || rank > 3) return "oneDNN convolves over 1 to 3 dimensions";
@@ -358,11 +400,19 @@ ConvolutionProblem problem_of(const graph::Node& node, std::span<const int64_t> 
 ConvolutionResult make_convolution(const ConvolutionProblem& problem, ConvolutionFormats formats) {
   if (std::string reason = refuse(problem); !reason.empty()) return {nullptr, std::move(reason)};
   std::string reason = "oneDNN has but a reference loop for this convolution in these formats";
-  for (const bool fuses : {true, false}) {
-    if (!fuses && problem.post_ops.empty()) break;
+  const bool narrow = problem.operands[0].dtype != graph::DType::Float32 &&
+                      onednn::has_fast(problem.operands[0].dtype);
+  // Last in f32: there are processors with f16 arithmetic for which oneDNN has no f16 convolution.
+  for (const auto& [computes_narrow, fuses] :
+       {std::pair(true, true), {true, false}, {false, true}, {false, false}}) {
+    if ((!fuses && problem.post_ops.empty()) || (!computes_narrow && !narrow)) continue;
     try {
       bool slow = false;
-      auto convolution = std::make_unique<OneDnnConvolution>(problem, formats, fuses, slow);
+      auto convolution = std::make_unique<OneDnnConvolution>(
+          problem, formats, OneDnnConvolution::How{computes_narrow, fuses}, slow);
+      if (!slow && problem.packed_weight && convolution->packed_bytes() == 0) {
+        return {nullptr, "the kernel reads the weight as it lies"};
+      }
       if (!slow) return {std::move(convolution), {}};
     } catch (const dnnl::error& error) {
       reason = std::string("oneDNN: ") + error.what();

@@ -44,6 +44,8 @@ struct ConvolutionProblem {
   int64_t groups = 1;
   bool transposed = false;
   std::vector<ConvolutionPostOp> post_ops{};  // of Forward, in this order
+  // The second operand, which is the weight (not of GradWeight), is given as pack() has written it.
+  bool packed_weight = false;
 };
 
 // `node` is a Convolve.
@@ -70,6 +72,14 @@ class Convolution {
   virtual void run(const void* first, const void* second, void* result,
                    std::span<const void* const> others, std::byte* scratch) const = 0;
   virtual size_t scratch_bytes() const = 0;
+
+  // Of a problem with packed_weight: brings the weight (as the problem's operand says) to the
+  // kernel's format. `packed` is packed_bytes() bytes, aligned to 64.
+  virtual size_t packed_bytes() const = 0;
+  virtual void pack(const void* weight, std::byte* packed, std::byte* scratch) const = 0;
+  // Names that format, and the one that it is brought from.
+  virtual std::string packed_format() const = 0;
+
   virtual std::string description() const = 0;  // kernel, reorders, what is not fused
 };
 
@@ -78,6 +88,7 @@ struct ConvolutionResult {
   std::string reason;  // why there is none
 };
 
+// With packed_weight there is none where the kernel reads the weight as it lies.
 ConvolutionResult make_convolution(const ConvolutionProblem& problem, ConvolutionFormats formats);
 
 }  // namespace trireme::compile

@@ -22,6 +22,7 @@ struct Copies {
   bool a = false;
   bool b = false;
   bool c = false;
+  bool wide = false;  // all of them, in f32, even where their type has fast kernels
   auto operator<=>(const Copies&) const = default;
 };
 
@@ -55,24 +56,6 @@ memory::desc describe(const GemmMatrix& matrix, const std::vector<int64_t>& batc
 memory::desc dense(const memory::desc& like, memory::data_type type) {
   const memory::dims sizes = like.get_dims();
   return memory::desc(sizes, type, onednn::dense_strides(sizes));
-}
-
-// All that tells two formats apart.
-std::string text_of(const memory::desc& format) {
-  std::string text = "onednn " + std::to_string(static_cast<int>(format.get_data_type()));
-  for (const memory::dims& numbers : {format.get_padded_dims(), format.get_strides(),
-                                      format.get_inner_blks(), format.get_inner_idxs()}) {
-    text += ':';
-    for (const int64_t number : numbers) text += std::to_string(number) + ",";
-  }
-  return text;
-}
-
-// The type that post-ops and the bias are read in.
-memory::data_type readable(memory::data_type type) {
-  const bool fast = (type != memory::data_type::f16 || onednn::has_fast(DType::Float16)) &&
-                    (type != memory::data_type::bf16 || onednn::has_fast(DType::BFloat16));
-  return fast ? type : memory::data_type::f32;
 }
 
 class OneDnnGemm final : public Gemm {
@@ -112,6 +95,13 @@ class OneDnnGemm final : public Gemm {
   std::string description() const override { return description_; }
 
  private:
+  // The type that post-ops and the bias are read in.
+  memory::data_type readable(memory::data_type type) const {
+    const bool fast = (type != memory::data_type::f16 || onednn::has_fast(DType::Float16)) &&
+                      (type != memory::data_type::bf16 || onednn::has_fast(DType::BFloat16));
+    return fast && !wide_ ? type : memory::data_type::f32;
+  }
+
   void add_post_ops(const GemmProblem& problem, bool copy_c, memory::data_type c_type,
                     dnnl::post_ops& ops, Program::Arguments& arguments);
 
@@ -120,6 +110,7 @@ class OneDnnGemm final : public Gemm {
   size_t packed_bytes_ = 0;
   std::string packed_format_;
   bool swapped_ = false;
+  bool wide_ = false;
   bool biased_ = false;
   std::string description_;
 };
@@ -157,14 +148,14 @@ void OneDnnGemm::add_post_ops(const GemmProblem& problem, bool copy_c, memory::d
 }
 
 OneDnnGemm::OneDnnGemm(const GemmProblem& problem, bool swapped, Copies copies, bool& slow)
-    : swapped_(swapped), biased_(problem.bias.has_value()) {
+    : swapped_(swapped), wide_(copies.wide), biased_(problem.bias.has_value()) {
   const Shape a_shape{problem.m, problem.k};
   const Shape b_shape{problem.k, problem.n};
   const Shape c_shape{problem.m, problem.n};
   const memory::data_type a_type = *onednn::data_type(problem.a.dtype);
   const memory::data_type b_type = *onednn::data_type(problem.b.dtype);
   const memory::data_type c_type = *onednn::data_type(problem.c.dtype);
-  const bool narrow = a_type == b_type && onednn::has_fast(problem.a.dtype) &&
+  const bool narrow = !copies.wide && a_type == b_type && onednn::has_fast(problem.a.dtype) &&
                       (c_type == a_type || c_type == memory::data_type::f32);
   const memory::data_type compute = narrow ? a_type : memory::data_type::f32;
   const memory::data_type computed = narrow ? c_type : memory::data_type::f32;
@@ -226,7 +217,7 @@ OneDnnGemm::OneDnnGemm(const GemmProblem& problem, bool swapped, Copies copies, 
     packing_->add_reorder(from, packing_->outer(packed));
     packing_->finish();
     packed_bytes_ = packed.get_size();
-    packed_format_ = text_of(packed);
+    packed_format_ = onednn::text_of(packed);
     program_.replace(b_slot, packed);
   } else if (copies.b) {
     b_read = program_.converted(b_slot, b);
@@ -337,18 +328,24 @@ class OneDnnLibrary final : public GemmLibrary {
     // Rows of C that are not dense need the transposed problem, whose rows are.
     const bool turn_first = problem.n > 1 && problem.c.column_stride != 1 &&
                             (problem.m == 1 || problem.c.row_stride == 1);
+    // Last in f32: there are processors with f16 arithmetic for which oneDNN lacks f16 kernels.
+    const bool narrow = problem.a.dtype != DType::Float32 && onednn::has_fast(problem.a.dtype);
     std::vector<Copies> copies;
-    for (const bool all : {false, true}) {
-      const Copies wanted{all || !unit(problem.a, {problem.m, problem.k}),
-                          all || !unit(problem.b, {problem.k, problem.n}),
-                          !unit(problem.c, {problem.m, problem.n})};
-      for (const bool c : {wanted.c, true}) copies.push_back({wanted.a, wanted.b, c});
+    for (const bool wide : {false, true}) {
+      if (wide && !narrow) continue;
+      for (const bool all : {false, true}) {
+        const bool a = all || !unit(problem.a, {problem.m, problem.k});
+        const bool b = all || !unit(problem.b, {problem.k, problem.n});
+        const bool c = !unit(problem.c, {problem.m, problem.n});
+        copies.push_back({a, b, c, wide});
+        copies.push_back({a, b, true, wide});
+      }
     }
     for (const Copies& copy : copies) {
       for (const bool turn : {turn_first, !turn_first}) {
         if (turn && problem.packed_b) continue;  // B would not be what oneDNN packs
         const GemmProblem& form = turn ? turned : problem;
-        const Copies form_copies = turn ? Copies{copy.b, copy.a, copy.c} : copy;
+        const Copies form_copies = turn ? Copies{copy.b, copy.a, copy.c, copy.wide} : copy;
         if (!lies_well(form, form_copies.c)) continue;
         try {
           bool slow = false;

@@ -89,6 +89,16 @@ dnnl::algorithm algorithm_of(PostOpKind kind) {
 
 float alpha_of(PostOpKind kind) { return kind == PostOpKind::Silu ? 1.0F : 0.0F; }
 
+std::string text_of(const dnnl::memory::desc& format) {
+  std::string text = "onednn " + std::to_string(static_cast<int>(format.get_data_type()));
+  for (const dnnl::memory::dims& numbers : {format.get_padded_dims(), format.get_strides(),
+                                            format.get_inner_blks(), format.get_inner_idxs()}) {
+    text += ':';
+    for (const int64_t number : numbers) text += std::to_string(number) + ",";
+  }
+  return text;
+}
+
 dnnl::memory::dims dense_strides(const dnnl::memory::dims& sizes) {
   dnnl::memory::dims strides(sizes.size());
   int64_t stride = 1;

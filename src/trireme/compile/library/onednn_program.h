@@ -31,6 +31,9 @@ dnnl::algorithm algorithm_of(PostOpKind kind);
 // Its parameter: swish is x * sigmoid(alpha * x), relu's slope is 0.
 float alpha_of(PostOpKind kind);
 
+// All that tells two formats apart.
+std::string text_of(const dnnl::memory::desc& format);
+
 // Row-major strides of these sizes.
 dnnl::memory::dims dense_strides(const dnnl::memory::dims& sizes);
 

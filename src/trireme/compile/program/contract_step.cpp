@@ -60,9 +60,8 @@ class Product {
   }
 
   void run(GemmPointers pointers, const Frame& frame, std::byte* scratch, GemmChooser& chooser) {
-    const uint64_t version = packable_ ? frame.surroundings.input_version(packable_->input) : 0;
-    const bool settled = version != 0 && packable_->weights->settled(version);
-    if (settled && packed_gemm_) {
+    const uint64_t version = settled_version(packable_, frame);
+    if (version != 0 && packed_gemm_) {
       const auto packed = packable_->weights->find(
           {version, plan_.b_offset, form_}, packed_gemm_->packed_bytes(),
           [&](std::byte* to) { packed_gemm_->pack(pointers.b, to, scratch); });
@@ -73,7 +72,7 @@ class Product {
       }
     }
     gemm_->run(pointers, scratch);
-    if (settled && !packed_gemm_) prepare_packed(chooser);
+    if (version != 0 && !packed_gemm_) prepare_packed(chooser);
   }
 
  private:
@@ -257,6 +256,12 @@ std::optional<PackableInput> packable_input(const graph::Graph& graph, const Nod
                                          &graph::Output::input) != graph.outputs.end();
   if (written) return std::nullopt;
   return PackableInput{input, &weights};
+}
+
+uint64_t settled_version(const std::optional<PackableInput>& packable, const Frame& frame) {
+  if (!packable) return 0;
+  const uint64_t version = frame.surroundings.input_version(packable->input);
+  return version != 0 && packable->weights->settled(version) ? version : 0;
 }
 
 std::unique_ptr<Step> make_contract_step(const Node& node, GemmChooser& chooser, bool tries,

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "trireme/base/openmp.h"
 #include "trireme/compile/cluster/epilogue.h"
 #include "trireme/compile/library/convolution.h"
 #include "trireme/compile/program/library_steps.h"
@@ -65,31 +69,87 @@ Place place_of(graph::ValueId value, const ConvolutionProblem::Tensor& tensor) {
   return {value, static_cast<size_t>(tensor.offset) * graph::size_of(tensor.dtype)};
 }
 
+// Points of the convolution (batch times positions of its small side) up to which a weight that
+// stays the same is worth a second copy. Bringing an element of it to a kernel's format costs
+// 1.4 ns, its multiplications 0.01 ns a point: more than 1 % below this many.
+constexpr int64_t kPackedPoints = 14'000;
+
+bool pays_packed(const ConvolutionProblem& problem) {
+  if (problem.kind == graph::ConvolveKind::GradWeight) return false;
+  const bool first_is_small = problem.transposed == (problem.kind == graph::ConvolveKind::Forward);
+  const ConvolutionProblem::Tensor& small = first_is_small ? problem.operands[0] : problem.result;
+  int64_t points = small.sizes[0];
+  for (size_t i = 2; i < small.sizes.size(); ++i) points *= small.sizes[i];
+  return points <= kPackedPoints;
+}
+
+// For given sizes: as the operands lie, and once the weight has settled, with that packed.
 class PreparedConvolution final : public PreparedStep {
  public:
-  PreparedConvolution(std::unique_ptr<Convolution> convolution, std::array<Place, 3> places,
-                      std::vector<Place> others)
-      : convolution_(std::move(convolution)), places_(places), others_(std::move(others)) {}
+  // `packed`: set when a run reads a packed weight.
+  PreparedConvolution(ConvolutionProblem problem, std::unique_ptr<Convolution> convolution,
+                      std::array<Place, 3> places, std::vector<Place> others,
+                      std::optional<PackableInput> packable, std::atomic<bool>& packed)
+      : problem_(std::move(problem)),
+        alone_(omp_get_max_threads() == 1),
+        convolution_(std::move(convolution)),
+        places_(places),
+        others_(std::move(others)),
+        packable_(pays_packed(problem_) ? packable : std::nullopt),
+        packed_(packed) {}
 
-  size_t scratch_bytes() const override { return convolution_->scratch_bytes(); }
+  size_t scratch_bytes() const override {
+    return std::max(convolution_->scratch_bytes(),
+                    packed_convolution_ ? packed_convolution_->scratch_bytes() : 0);
+  }
 
   void run(const Frame& frame) const override {
     const auto at = [&](const Place& place) { return frame.at(place.value) + place.offset; };
+    const std::byte* weight = at(places_[1]);
     std::vector<const void*> others;
     for (const Place& other : others_) others.push_back(at(other));
-    convolution_->run(at(places_[0]), at(places_[1]), at(places_[2]), others, frame.scratch);
+    const uint64_t version = settled_version(packable_, frame);
+    if (version != 0 && packed_convolution_) {
+      const auto packed = packable_->weights->find(
+          {version, static_cast<int64_t>(places_[1].offset), packed_convolution_->packed_format()},
+          packed_convolution_->packed_bytes(),
+          [&](std::byte* to) { packed_convolution_->pack(weight, to, frame.scratch); });
+      if (packed) {
+        packed_convolution_->run(at(places_[0]), packed.get(), at(places_[2]), others,
+                                 frame.scratch);
+        packed_ = true;
+        return;
+      }
+    }
+    convolution_->run(at(places_[0]), weight, at(places_[2]), others, frame.scratch);
+    if (version != 0 && !packed_convolution_) prepare_packed();
   }
 
  private:
+  // For the next run, whose scratch it needs.
+  void prepare_packed() const {
+    ConvolutionProblem problem = problem_;
+    problem.packed_weight = true;
+    const base::OneThread alone(alone_);
+    packed_convolution_ = make(problem).convolution;
+    if (!packed_convolution_) packable_.reset();
+  }
+
+  const ConvolutionProblem problem_;
+  const bool alone_;  // prepared for one thread
   std::unique_ptr<Convolution> convolution_;
   std::array<Place, 3> places_;  // of the operands and the result
   std::vector<Place> others_;    // of the post-ops
+  mutable std::optional<PackableInput> packable_;
+  mutable std::unique_ptr<Convolution> packed_convolution_;
+  std::atomic<bool>& packed_;
 };
 
 class ConvolveStep final : public Step {
  public:
-  ConvolveStep(const graph::Graph& graph, std::span<const uint32_t> nodes)
-      : node_(graph.nodes[nodes[0]]) {
+  ConvolveStep(const graph::Graph& graph, std::span<const uint32_t> nodes,
+               std::optional<PackableInput> packable)
+      : node_(graph.nodes[nodes[0]]), packable_(packable) {
     if (nodes.size() < 2) return;
     map_ = &graph.nodes[nodes[1]];
     epilogue_ = library_epilogue(node_, *map_).value();
@@ -123,8 +183,8 @@ class ConvolveStep final : public Step {
     ConvolutionResult made = make(problem);
     if (!made.convolution)
       throw std::runtime_error("no library takes a convolution: " + made.reason);
-    return std::make_unique<PreparedConvolution>(std::move(made.convolution), places,
-                                                 std::move(others));
+    return std::make_unique<PreparedConvolution>(std::move(problem), std::move(made.convolution),
+                                                 places, std::move(others), packable_, packed_);
   }
 
   double parallel_seconds(std::span<const int64_t> symbols) const override {
@@ -133,8 +193,10 @@ class ConvolveStep final : public Step {
 
   uint32_t call() const override { return node_.call; }
   std::string describe() const override {
-    if (epilogue_.empty()) return "convolution\n";
-    return "convolution, " + std::to_string(epilogue_.size()) + " post-ops\n";
+    std::string text = "convolution";
+    if (!epilogue_.empty()) text += ", " + std::to_string(epilogue_.size()) + " post-ops";
+    if (packed_) text += ", packed";
+    return text + "\n";
   }
 
  private:
@@ -160,13 +222,15 @@ class ConvolveStep final : public Step {
   const Node& node_;
   const Node* map_ = nullptr;
   std::vector<EpilogueOp> epilogue_{};
+  std::optional<PackableInput> packable_;
+  mutable std::atomic<bool> packed_ = false;  // for some sizes
 };
 
 }  // namespace
 
-std::unique_ptr<Step> make_convolve_step(const graph::Graph& graph,
-                                         std::span<const uint32_t> nodes) {
-  return std::make_unique<ConvolveStep>(graph, nodes);
+std::unique_ptr<Step> make_convolve_step(const graph::Graph& graph, std::span<const uint32_t> nodes,
+                                         std::optional<PackableInput> packable) {
+  return std::make_unique<ConvolveStep>(graph, nodes, packable);
 }
 
 }  // namespace trireme::compile

@@ -17,15 +17,18 @@ namespace trireme::compile {
 // About how many seconds a Contract or Convolve takes one thread.
 double seconds_of(const graph::Node& node, std::span<const int64_t> symbols);
 
-// A weight that products may read packed: the graph's input that the second operand is, which the
+// A weight that a step may read packed: the graph's input that the second operand is, which the
 // graph leaves as it is.
 struct PackableInput {
   uint32_t input = 0;
   PackedWeights* weights = nullptr;
 };
-// The second operand of the Contract, if it is one.
+// The second operand of the Contract or Convolve, if it is one.
 std::optional<PackableInput> packable_input(const graph::Graph& graph, const graph::Node& node,
                                             PackedWeights& weights);
+
+// The version of what it holds (Surroundings::input_version), once that has settled; else 0.
+uint64_t settled_version(const std::optional<PackableInput>& packable, const Frame& frame);
 
 // The node, and the graph, the chooser and the packed weights, must outlive the step.
 // `node` is a Contract of dtypes that the libraries take. `tries`: GemmChooser::make.
@@ -33,8 +36,8 @@ std::unique_ptr<Step> make_contract_step(const graph::Node& node, GemmChooser& c
                                          std::optional<PackableInput> packable);
 // `nodes`: a Convolve of dtypes that oneDNN takes, perhaps the Map that ends it
 // (cluster/epilogue.h).
-std::unique_ptr<Step> make_convolve_step(const graph::Graph& graph,
-                                         std::span<const uint32_t> nodes);
+std::unique_ptr<Step> make_convolve_step(const graph::Graph& graph, std::span<const uint32_t> nodes,
+                                         std::optional<PackableInput> packable);
 // `node` is an Opaque.
 std::unique_ptr<Step> make_opaque_step(const graph::Graph& graph, const graph::Node& node);
 
