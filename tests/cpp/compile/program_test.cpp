@@ -311,6 +311,23 @@ std::ptrdiff_t threads_begun(const Case& one) {
   return begun;
 }
 
+// More than a megabyte, for which loads ask ahead, past the end, too: rows, columns, and all in
+// one.
+TEST(Program, LargeReads) {
+  expect_same(Case(R"(
+    input %0: f32[256]
+    input %1: f32[281601]
+    %2: f32[1100] = contract (i0 < 1, i1 < 1100 | i2 < 256) {
+      a0 = %0 at [1, 1100, 256 : 0, 0, 1]  a1 = %1 at [1, 1100, 256 : 0, 256, 1 : 1] }
+    %3: f32[1100] = contract (i0 < 1, i1 < 1100 | i2 < 256) {
+      a0 = %0 at [1, 1100, 256 : 0, 0, 1]  a1 = %1 at [1, 1100, 256 : 0, 1, 1100 : 1] }
+    %4: f32[281601] = map (i0 < 281601) { a0 = %1  return mul(a0:f32, a0:f32) }
+    output %2
+    output %3
+    output %4
+  )"));
+}
+
 TEST(Program, LittleWorkIsOneThreads) {
   if (omp_get_max_threads() == 1) GTEST_SKIP() << "one thread in any case";
   EXPECT_EQ(threads_begun(Case(R"(

@@ -29,6 +29,8 @@ void FunctionEmitter::repeat(Value* count, const std::function<void(Value*)>& in
 
 llvm::Value* FunctionEmitter::emit_columns(const Loop& loop, Value* low, Value* high) {
   const Loop& rows = *column_of(loop);
+  nest_[loop.id] = &loop;
+  nest_[rows.id] = &rows;
   const unsigned lanes = shape_.lanes;
   // States of all columns of a block, by accumulator and part.
   struct Arrays {

@@ -230,6 +230,7 @@ void FunctionEmitter::body(const Loop& loop, Value* at, unsigned width, unsigned
     vector_loop_ = loop.id;
   }
   inside_.push_back(loop.id);
+  nest_[loop.id] = &loop;
   for (unsigned copy = 0; copy < copies; ++copy) {
     if (vector) copy_ = copy;
     loops_[loop.id] = b_.CreateAdd(at, b_.getInt64(uint64_t{copy} * width));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses, loads and stores.
+#include <llvm/IR/Intrinsics.h>
+
 #include <algorithm>
 
 #include "trireme/compile/llvm/function_emitter.h"
@@ -10,6 +12,13 @@ namespace {
 // The largest constant stride that is loaded as whole vectors, and picked from: beyond it most of
 // what is read is not wanted.
 constexpr int64_t kMostPicked = 4;
+
+// What is read once and is larger than the caches is asked for this far ahead: a processor's own
+// prefetching ends with each page. Measured on an Intel with AMX, products of one row whose
+// weights take 178 MB: 4 KiB 49, 8 KiB and more 50, without 42 GB/s; AdamW over 18 million
+// parameters: 5 % less time.
+constexpr int64_t kAhead = 8192;              // bytes
+constexpr int64_t kLarge = int64_t{1} << 20;  // bytes
 
 }  // namespace
 
@@ -144,6 +153,41 @@ llvm::Value* FunctionEmitter::strided_load(const Place& place, int64_t stride, V
   return b_.CreateShuffleVector(whole, picked);
 }
 
+std::optional<int64_t> FunctionEmitter::ahead(const Place& place) const {
+  if (place.kind != Place::Kind::Buffer || active_ != nullptr || inside_.empty()) return {};
+  if (!place.index.registers.empty()) return {};
+  const auto size = static_cast<int64_t>(graph::size_of(dtype_of(place)));
+  if (inside_.size() == 1) {
+    const auto count = nest_.at(inside_[0])->count.constant();
+    return count && *count * size >= kLarge ? std::optional(kAhead) : std::nullopt;
+  }
+  // The innermost two loops, and how far apart their trips read.
+  const LoopId inner = inside_.back();
+  const LoopId outer = inside_[inside_.size() - 2];
+  const auto stride = [&](LoopId loop) -> std::optional<int64_t> {
+    Extent sum = 0;
+    for (const Index::LoopTerm& term : place.index.loops) {
+      if (term.loop == loop) sum += term.stride;
+    }
+    return sum.constant();
+  };
+  const auto inner_count = nest_.at(inner)->count.constant();
+  const auto outer_count = nest_.at(outer)->count.constant();
+  const auto inner_stride = stride(inner);
+  const auto outer_stride = stride(outer);
+  if (!inner_count || !outer_count || !inner_stride || !outer_stride) return {};
+  if (vector_loop_ == inner) {
+    // rows, one behind the other
+    if (*inner_stride != 1 || *outer_stride != *inner_count) return {};
+    return *inner_count * *outer_count * size >= kLarge ? std::optional(kAhead) : std::nullopt;
+  }
+  // columns: the vector loop is outside
+  if (*outer_stride != 1 || *inner_stride < *outer_count) return {};
+  const int64_t row = *inner_stride * size;
+  if (*inner_count * row < kLarge) return {};
+  return std::max<int64_t>(2, kAhead / row) * row;
+}
+
 void FunctionEmitter::emit(const Load& load) {
   const DType dtype = dtype_of(load.from);
   llvm::Type* type = element_type(load.from);
@@ -174,6 +218,13 @@ void FunctionEmitter::emit(const Load& load) {
     const auto step = stride ? stride->constant() : std::nullopt;
     if (step == 1) {
       Value* at = pointer(load.from);
+      if (const auto distance = ahead(load.from)) {
+        Value* far = b_.CreateConstGEP1_64(b_.getInt8Ty(), at, static_cast<uint64_t>(*distance));
+        constexpr int kRead = 0, kSecondLevel = 2, kData = 1;
+        b_.CreateIntrinsic(
+            llvm::Intrinsic::prefetch, {far->getType()},
+            {far, b_.getInt32(kRead), b_.getInt32(kSecondLevel), b_.getInt32(kData)});
+      }
       value = some == nullptr ? static_cast<Value*>(b_.CreateAlignedLoad(vector, at, align))
                               : b_.CreateMaskedLoad(vector, at, align, some, nothing);
     } else if (step && *step > 1 && *step <= kMostPicked && shape_.masked) {

@@ -65,6 +65,8 @@ class FunctionEmitter {
   Value* pointer(const Place& place);   // of the first lane
   Value* pointers(const Place& place);  // of all
   Value* strided_load(const Place& place, int64_t stride, Value* mask);
+  // How many bytes behind this vector's place lies what is worth asking for already; none: nothing.
+  std::optional<int64_t> ahead(const Place& place) const;
   Value* lane_numbers(unsigned width);
   Value* all_lanes();
   Value* argument(llvm::Type* type, Value* from, size_t bytes);  // which never changes
@@ -113,7 +115,8 @@ class FunctionEmitter {
   Scalars scalars_;
   llvm::Function* function_;
   std::vector<Typed> registers_;
-  std::vector<Value*> loops_;     // the variable, by loop
+  std::vector<Value*> loops_;  // the variable, by loop
+  std::map<LoopId, const Loop*> nest_{};
   std::vector<LoopId> inside_{};  // the loops around, outermost first
   std::map<AccumulatorId, Slots> accumulators_;
   std::set<AccumulatorId> in_vectors_;

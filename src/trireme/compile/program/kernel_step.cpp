@@ -20,8 +20,8 @@ namespace {
 constexpr double kSerialWork = 100'000;
 constexpr double kSecondsOfWork = 5e-11;
 constexpr int64_t kPiecesPerThread = 4;  // points of a range may differ in work
-constexpr int64_t kColumns = 1024;  // points of a sum of columns that one thread takes, at least
-constexpr int64_t kLine = 64;       // points; so that threads do not write one cache line
+constexpr int64_t kColumns = 256;  // points of a sum of columns that one thread takes, at least
+constexpr int64_t kLine = 64;      // points; so that threads do not write one cache line
 
 double work_of(const std::vector<Statement>& body, std::span<const int64_t> symbols);
 
