@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch.multiprocessing import reductions
 
+from trireme import _C
+
 
 def _is_ours(value: torch.Tensor | torch.UntypedStorage) -> bool:
     return value.device.type == torch._C._get_privateuse1_backend_name()
@@ -55,6 +57,7 @@ def _pickle_through_the_host() -> None:
 
 def install() -> None:
     """In place of torch's reducers, for multiprocessing only: pickle and torch.save are as ever."""
+    _C.learn_storage_slices(torch.UntypedStorage(2)[0:1])
     _pickle_through_the_host()
     for kind in (torch.Tensor, torch.nn.Parameter):
         ForkingPickler.register(kind, _refusing(reductions.reduce_tensor))

@@ -562,3 +562,11 @@ def test_errors_in_threads() -> None:
         )
     )
     assert done.stdout.strip() == "True", done.stderr
+
+
+def test_an_index_that_is_written_to_is_refused_at_the_call(device: torch.device) -> None:
+    index = torch.tensor([2, 1, 0], device=device)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="unsupported operation"):
+            index.index_put_((index,), index.clone())
+    assert index.tolist() == [2, 1, 0]

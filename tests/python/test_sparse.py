@@ -139,3 +139,15 @@ def test_matmul_with_a_reduction_and_its_gradient(reduce: str, device: torch.dev
 
     for got, expected in zip(program(device), program("cpu"), strict=True):
         assert torch.equal(got, expected)
+
+
+def test_a_result_shares_the_memory_of_an_argument(device: torch.device) -> None:
+    values = torch.tensor([2 + 3j, 4 + 5j], device=device)
+    made = torch.sparse_coo_tensor(torch.tensor([[0, 2]], device=device), values, (3,))
+    real = torch.view_as_real(made)
+    assert real._base is made
+    assert (
+        real._values().untyped_storage().data_ptr() == made._values().untyped_storage().data_ptr()
+    )
+    made._values().mul_(2)
+    assert real._values().tolist() == [[4, 6], [8, 10]]

@@ -26,13 +26,42 @@ def test_items_of_a_storage(device: torch.device) -> None:
     assert storage.clone().device == tensor.device
 
 
+def test_slices_of_a_storage(device: torch.device) -> None:
+    tensor = torch.arange(8.0, device=device)
+    part = tensor.untyped_storage()[4:24]
+    view = torch.empty(0, device=device).set_(part)
+    assert view.tolist() == [1, 2, 3, 4, 5]
+    inner = torch.empty(0, device=device).set_(part[8:16])
+    inner.mul_(10)
+    assert tensor.tolist() == [0, 1, 2, 30, 40, 5, 6, 7]
+    tensor.neg_()
+    assert view.tolist() == [-1, -2, -30, -40, -5]
+    assert inner.tolist() == [-30, -40]
+    assert part.tolist() == tensor.cpu().untyped_storage()[4:24].tolist()
+    assert part.cpu().tolist() == part.clone().tolist() == part.tolist()
+    with pytest.raises(RuntimeError, match="not resizable"):
+        torch.empty(0, device=device).set_(part, 0, (6,))
+    del tensor, view, inner
+    assert torch.empty(0, device=device).set_(part).tolist() == [-1, -2, -30, -40, -5]
+
+
+def test_a_storage_that_shrinks_while_it_is_written_to(device: torch.device) -> None:
+    for _ in range(20):
+        x, y = torch.randn(50_000, device=device), torch.randn(50_000, device=device)
+        wanted = y.clone()
+        x.untyped_storage().resize_(0)
+        x.untyped_storage()._swap_data_ptr_(y.untyped_storage())  # type: ignore[attr-defined]
+        assert torch.equal(x, wanted)
+        assert y.untyped_storage().nbytes() == 0
+
+
 @pytest.mark.skipif(TARGET == "cpu", reason="the CPU's addresses hold memory")
 class TestAddressesWithoutMemory:
-    def test_slice_of_a_storage(self, device: torch.device) -> None:
-        part = torch.arange(4, dtype=torch.uint8, device=device).untyped_storage()[0:2]
-        for read in (lambda: part[0], part.tolist, part.cpu, part.clone):
-            with pytest.raises(RuntimeError, match=NO_MEMORY):
-                read()
+    def test_slice_across_elements(self, device: torch.device) -> None:
+        part = torch.arange(4.0, device=device).untyped_storage()[2:6]
+        assert part.tolist() == [0, 0, 0, 0]
+        with pytest.raises(RuntimeError, match=NO_MEMORY):
+            torch.empty(0, device=device).set_(part).tolist()
 
     def test_dlpack(self, device: torch.device) -> None:
         x = torch.ones(3, device=device)

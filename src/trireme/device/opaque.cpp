@@ -11,6 +11,7 @@
 #include <ATen/quantized/QTensorImpl.h>
 #include <ATen/quantized/Quantizer.h>
 
+#include <functional>
 #include <vector>
 
 #include "trireme/record/device_tensor.h"
@@ -97,6 +98,35 @@ at::Tensor nested_over(const at::Tensor& buffer, const at::Tensor& like) {
 
 at::Tensor nested_buffer(const at::Tensor& tensor) {
   return at::native::get_nested_tensor_impl(tensor)->get_unsafe_storage_as_tensor();
+}
+
+bool consists_of_parts(const at::Tensor& tensor) {
+  return tensor.is_nested() || tensor.layout() != at::kStrided;
+}
+
+// The device tensor whose dense parts are what `part` makes of those of the CPU tensor.
+at::Tensor of_parts(const at::Tensor& host,
+                    const std::function<at::Tensor(const at::Tensor&)>& part) {
+  const at::AutoDispatchBelowADInplaceOrView below;
+  if (host.is_nested()) return nested_over(part(nested_buffer(host)), host);
+  if (host.layout() == at::kSparse) {
+    const auto* parts = at::sparse::get_sparse_impl(host);
+    at::Tensor tensor = at::detail::make_tensor<at::SparseTensorImpl>(
+        c10::DispatchKeySet(c10::DispatchKey::SparsePrivateUse1), host.dtype());
+    auto* impl = at::sparse::get_sparse_impl(tensor);
+    impl->resize_(parts->sparse_dim(), parts->dense_dim(), host.sizes());
+    impl->set_indices_and_values_unsafe(part(parts->indices()), part(parts->values()));
+    impl->set_coalesced(parts->coalesced());
+    return tensor;
+  }
+  const auto* parts = static_cast<at::SparseCsrTensorImpl*>(host.unsafeGetTensorImpl());
+  at::Tensor tensor = at::detail::make_tensor<at::SparseCsrTensorImpl>(
+      c10::DispatchKeySet(c10::DispatchKey::SparseCsrPrivateUse1), record::kDevice, host.layout(),
+      host.dtype());
+  static_cast<at::SparseCsrTensorImpl*>(tensor.unsafeGetTensorImpl())
+      ->set_member_tensors(part(parts->compressed_indices()), part(parts->plain_indices()),
+                           part(parts->values()), host.sizes());
+  return tensor;
 }
 
 // One opaque call: device tensors to CPU tensors over the same memory, and back.
@@ -189,9 +219,11 @@ class OpaqueCall {
     for (const Pair& pair : pairs_) {
       if (pair.host.is_same(host)) return pair.device;
     }
-    if (host.layout() == at::kStrided && !host.is_nested()) {
-      if (at::Tensor view = alias_of_known(host); view.defined()) return view;
+    // Their parts may be an argument's.
+    if (consists_of_parts(host)) {
+      return of_parts(host, [this](const at::Tensor& part) { return part_from_cpu(part); });
     }
+    if (at::Tensor view = alias_of_known(host); view.defined()) return view;
     return adopt(host);
   }
 
@@ -257,7 +289,7 @@ class OpaqueCall {
                                pair.host.sizes());
   }
 
-  // A part of a sparse argument, as the call left it.
+  // A part of a sparse argument, as the call left it, or of a result.
   at::Tensor part_from_cpu(const at::Tensor& host) {
     for (const auto& [part, part_host] : parts_) {
       if (part_host.is_same(host)) return part;
@@ -319,30 +351,10 @@ at::Tensor to_host(const at::Tensor& tensor) {
 
 at::Tensor adopt(const at::Tensor& host) {
   if (!host.defined() || on_device(host)) return host;
-  const at::AutoDispatchBelowADInplaceOrView below;
-  if (host.is_nested()) return nested_over(adopt(nested_buffer(host)), host);
-  if (host.layout() == at::kSparse) {
-    const auto* parts = at::sparse::get_sparse_impl(host);
-    at::Tensor tensor = at::detail::make_tensor<at::SparseTensorImpl>(
-        c10::DispatchKeySet(c10::DispatchKey::SparsePrivateUse1), host.dtype());
-    auto* impl = at::sparse::get_sparse_impl(tensor);
-    impl->resize_(parts->sparse_dim(), parts->dense_dim(), host.sizes());
-    impl->set_indices_and_values_unsafe(adopt(parts->indices()), adopt(parts->values()));
-    impl->set_coalesced(parts->coalesced());
-    return tensor;
-  }
-  if (is_compressed(host)) {
-    const auto* parts = static_cast<at::SparseCsrTensorImpl*>(host.unsafeGetTensorImpl());
-    at::Tensor tensor = at::detail::make_tensor<at::SparseCsrTensorImpl>(
-        c10::DispatchKeySet(c10::DispatchKey::SparseCsrPrivateUse1), record::kDevice, host.layout(),
-        host.dtype());
-    static_cast<at::SparseCsrTensorImpl*>(tensor.unsafeGetTensorImpl())
-        ->set_member_tensors(adopt(parts->compressed_indices()), adopt(parts->plain_indices()),
-                             adopt(parts->values()), host.sizes());
-    return tensor;
-  }
+  if (consists_of_parts(host)) return of_parts(host, adopt);
   if (!host.has_storage())
     return at::_efficientzerotensor(host.sizes(), host.options().device(record::kDevice));
+  const at::AutoDispatchBelowADInplaceOrView below;
   const at::Tensor adopted = record::recorder().adopt_dense(host);
   return host.is_quantized() ? like_host(adopted.storage(), host) : adopted;
 }

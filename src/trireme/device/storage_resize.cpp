@@ -44,6 +44,9 @@ void resize_storage(const c10::Storage& storage, size_t nbytes) {
     void* context = data.release_context();
     data = c10::DataPtr(recorder.take_address(nbytes), context, deleter, record::kDevice);
   }
+  // Memory is made where the executor first needs it, as large as the storage is then: not after
+  // it has become too small for what was recorded before.
+  if (nbytes < name->nbytes) recorder.wait_for_use(*name);
   impl.set_nbytes(nbytes);
   name->nbytes = nbytes;
   recorder.tell([&](record::Observer& observer) { observer.resized(*name, nbytes); });

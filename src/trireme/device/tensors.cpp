@@ -109,6 +109,13 @@ at::Tensor& set_storage(at::Tensor& self, at::Storage source, int64_t offset,
           ? at::detail::computeStorageNbytesContiguous(sizes, element, static_cast<size_t>(offset))
           : at::detail::computeStorageNbytes(sizes, strides, element, static_cast<size_t>(offset));
   if (needed > source.nbytes()) resize_storage(source, needed);
+  // What lies in a slice of a storage is the storage's own.
+  if (auto slice = record::slice_of(*source.unsafeGetStorageImpl())) {
+    if (slice->start % element == 0) {
+      offset += static_cast<int64_t>(slice->start / element);
+      source = std::move(slice->whole);
+    }
+  }
   return at::native::set_storage_cpu_(self, source, offset, sizes, strides);
 }
 

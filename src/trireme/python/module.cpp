@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // trireme._C: what the Python package needs of the device. No logic here.
 #include <pybind11/stl.h>
+#include <torch/csrc/DynamicTypes.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/extension.h>
 
@@ -126,6 +127,9 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("prepare_thread", &device::prepare_thread,
         "Sets what PyTorch keeps for each thread as the device has it.");
   m.def("set_default_autocast_dtype", &device::set_default_autocast_dtype, py::arg("dtype"));
+  m.def("learn_storage_slices", [](const py::object& slice) {
+    record::learn_slices(*torch::createStorage(slice.ptr()).unsafeGetStorageImpl());
+  });
   m.def("metadata_disagreements", &record::metadata_disagreements);
   m.def("shutdown", &shutdown, py::arg("abandon") = false,
         "Stops the executor; returns the text of an error that the program was never told of, or "

@@ -65,6 +65,9 @@ at::Tensor index_put(In self, Indices indices, In values, bool /*accumulate*/) {
 
 InPlace put_in_place(InPlace self, Indices indices, In values, bool /*accumulate*/) {
   require(is_writable(self) && !self.is_alias_of(values));
+  for (const std::optional<at::Tensor>& index : indices) {
+    require(!index || !index->defined() || !self.is_alias_of(*index));
+  }
   require_indexed(self, indices, values);
   return self;
 }

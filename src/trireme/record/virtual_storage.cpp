@@ -16,4 +16,27 @@ VirtualStorage& require_storage(const c10::StorageImpl& storage) {
   return *found;
 }
 
+namespace {
+
+std::atomic<c10::DeleterFnPtr> slice_deleter{nullptr};
+
+}  // namespace
+
+void learn_slices(const c10::StorageImpl& slice) { slice_deleter = slice.data_ptr().get_deleter(); }
+
+// The context of a slice's data is the storage that it is a slice of.
+std::optional<StorageSlice> slice_of(const c10::StorageImpl& storage) {
+  const c10::DataPtr& data = storage.data_ptr();
+  const c10::DeleterFnPtr deleter = slice_deleter;
+  if (deleter == nullptr || data.get_deleter() != deleter) return std::nullopt;
+  auto* whole = static_cast<c10::StorageImpl*>(data.get_context());
+  const auto start = static_cast<const std::byte*>(data.get()) -
+                     static_cast<const std::byte*>(whole->data_ptr().get());
+  c10::Storage owner(c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(whole));
+  if (auto outer = slice_of(*whole)) {
+    return StorageSlice{std::move(outer->whole), outer->start + static_cast<size_t>(start)};
+  }
+  return StorageSlice{std::move(owner), static_cast<size_t>(start)};
+}
+
 }  // namespace trireme::record

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "trireme/record/call_error.h"
 
@@ -67,5 +68,15 @@ VirtualStorage& require_storage(const c10::StorageImpl& storage);
 inline VirtualStorage& require_storage(const c10::TensorImpl& tensor) {
   return require_storage(*tensor.unsafe_storage().unsafeGetStorageImpl());
 }
+
+// A part of another storage's bytes, as `storage[2:8]` in Python makes it.
+struct StorageSlice {
+  c10::Storage whole;
+  size_t start = 0;  // bytes
+};
+// None: it is no slice, or slices are not known yet.
+std::optional<StorageSlice> slice_of(const c10::StorageImpl& storage);
+// Shows what a slice looks like, any device's: its deleter stands in no header of PyTorch.
+void learn_slices(const c10::StorageImpl& slice);
 
 }  // namespace trireme::record
