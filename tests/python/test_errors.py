@@ -243,6 +243,12 @@ AT_CALL: dict[str, Callable[[str], Any]] = {
     "alpha of the wrong kind": lambda d: torch.add(
         torch.ones(2, device=d).long(), torch.ones(2, device=d).long(), alpha=1.5
     ),
+    "complex number for real tensors": lambda d: torch.ones(2, device=d).addcdiv_(
+        torch.ones(2, device=d), torch.ones(2, device=d), value=1 + 2j
+    ),
+    "complex weight of real tensors": lambda d: torch.lerp(
+        torch.ones(2, device=d), torch.ones(2, device=d), 1 + 2j
+    ),
     "norm shape": lambda d: F.layer_norm(torch.ones(2, 3, device=d), (4,)),
     "group count": lambda d: F.group_norm(torch.ones(2, 3, 4, device=d), 2),
     "dropout p": lambda d: F.dropout(torch.ones(2, device=d), 1.5),

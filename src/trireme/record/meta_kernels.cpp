@@ -24,6 +24,28 @@ c10::KernelFunction boxed(Function* function) {
   return c10::KernelFunction::makeFromUnboxedRuntimeFunction(function);
 }
 
+// The kernel brings the number to the result's type; a complex one fits no other.
+template <Out (*function)(In, In, In, Number)>
+Out pointwise(In self, In first, In second, Number value) {
+  Out result = function(self, first, second, value);
+  require(!value.isComplex() || result.is_complex());
+  return result;
+}
+template <InPlace (*function)(InPlace, In, In, Number)>
+InPlace pointwise_(InPlace self, In first, In second, Number value) {
+  require(!value.isComplex() || self.is_complex());
+  return function(self, first, second, value);
+}
+
+Out lerp(In self, In end, Number weight) {
+  require(!weight.isComplex() || self.is_complex());
+  return meta::lerp(self, end, weight);
+}
+InPlace lerp_(InPlace self, In end, Number weight) {
+  require(!weight.isComplex() || self.is_complex());
+  return meta::lerp_(self, end, weight);
+}
+
 MetaTable pytorchs() {
   return {
       {"aten::_log_softmax", {boxed(&meta::_log_softmax)}},
@@ -36,10 +58,10 @@ MetaTable pytorchs() {
       {"aten::acosh_", {boxed(&meta::acosh_)}},
       {"aten::add.Tensor", {boxed(&meta::add), Takes::Any}},
       {"aten::add_.Tensor", {boxed(&meta::add_), Takes::Any}},
-      {"aten::addcdiv", {boxed(&meta::addcdiv)}},
-      {"aten::addcdiv_", {boxed(&meta::addcdiv_)}},
-      {"aten::addcmul", {boxed(&meta::addcmul)}},
-      {"aten::addcmul_", {boxed(&meta::addcmul_)}},
+      {"aten::addcdiv", {boxed(&pointwise<&meta::addcdiv>)}},
+      {"aten::addcdiv_", {boxed(&pointwise_<&meta::addcdiv_>)}},
+      {"aten::addcmul", {boxed(&pointwise<&meta::addcmul>)}},
+      {"aten::addcmul_", {boxed(&pointwise_<&meta::addcmul_>)}},
       {"aten::addmm", {boxed(&meta::addmm)}},
       {"aten::addmm_", {boxed(&meta::addmm_)}},
       {"aten::addmv", {boxed(&meta::addmv)}},
@@ -163,9 +185,9 @@ MetaTable pytorchs() {
       {"aten::leaky_relu", {boxed(&meta::leaky_relu)}},
       {"aten::leaky_relu_", {boxed(&meta::leaky_relu_)}},
       {"aten::leaky_relu_backward", {boxed(&meta::leaky_relu_backward)}},
-      {"aten::lerp.Scalar", {boxed<Out(In, In, Number)>(&meta::lerp)}},
+      {"aten::lerp.Scalar", {boxed(&lerp)}},
       {"aten::lerp.Tensor", {boxed<Out(In, In, In)>(&meta::lerp)}},
-      {"aten::lerp_.Scalar", {boxed<InPlace(InPlace, In, Number)>(&meta::lerp_)}},
+      {"aten::lerp_.Scalar", {boxed(&lerp_)}},
       {"aten::lerp_.Tensor", {boxed<InPlace(InPlace, In, In)>(&meta::lerp_)}},
       {"aten::lgamma", {boxed(&meta::lgamma)}},
       {"aten::lgamma_", {boxed(&meta::lgamma_)}},

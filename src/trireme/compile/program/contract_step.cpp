@@ -48,7 +48,7 @@ bool pays_packed(const ContractGemm& plan) {
 class Product {
  public:
   Product(ContractGemm plan, std::unique_ptr<Gemm> gemm, std::optional<PackableInput> packable)
-      : plan_(std::move(plan)), gemm_(std::move(gemm)) {
+      : plan_(std::move(plan)), alone_(omp_get_max_threads() == 1), gemm_(std::move(gemm)) {
     if (packable && pays_packed(plan_)) packable_ = packable;
   }
 
@@ -80,7 +80,7 @@ class Product {
   void prepare_packed(GemmChooser& chooser) {
     GemmProblem problem = plan_.problem;
     problem.packed_b = true;
-    const base::OneThread alone(problem.flops() < kSerialWork);
+    const base::OneThread alone(alone_);
     packed_gemm_ = chooser.make(problem).gemm;
     if (!packed_gemm_) {
       packable_.reset();
@@ -94,6 +94,7 @@ class Product {
   }
 
   ContractGemm plan_;
+  bool alone_;  // prepared for one thread
   std::unique_ptr<Gemm> gemm_;
   std::optional<PackableInput> packable_;
   std::unique_ptr<Gemm> packed_gemm_;
