@@ -2,8 +2,13 @@
 #include "trireme/record/virtual_storage.h"
 
 #include "trireme/record/recorder.h"
+#include "trireme/record/storage_blocks.h"
 
 namespace trireme::record {
+
+void* VirtualStorage::operator new(size_t bytes) { return storage_blocks::take(bytes); }
+
+void VirtualStorage::operator delete(void* block) noexcept { storage_blocks::give_back(block); }
 
 void release_storage(void* context) { recorder().release(static_cast<VirtualStorage*>(context)); }
 

@@ -45,6 +45,10 @@ struct VirtualStorage {
   // Its number in the segment log that the executor fills, which has this stamp. The executor's.
   uint64_t log_stamp = 0;
   uint32_t log_id = 0;
+
+  // Blocks that are used again (storage_blocks.h).
+  static void* operator new(size_t bytes);
+  static void operator delete(void* block) noexcept;
 };
 
 // The deleter of the DataPtrs that own a VirtualStorage: the program has dropped the storage.
