@@ -182,17 +182,17 @@ Case by_columns(const std::string& dtype = "f32") {
   return Case(text);
 }
 
-// [1, 32, 14, 14], twice by [32, 32, 3, 3].
+// [1, 16, 8, 8], twice by [16, 16, 3, 3].
 Case convolutions() {
   const auto convolve = [](const std::string& result, const std::string& from) {
-    return result + R"(: f32[6272] = convolve forward stride [1, 1] padding [1, 1] dilation [1, 1]
+    return result + R"(: f32[1024] = convolve forward stride [1, 1] padding [1, 1] dilation [1, 1]
       output_padding [0, 0] groups 1
-      (i0 < 1, i1 < 32, i2 < 14, i3 < 14 | i4 < 32, i5 < 3, i6 < 3) {
+      (i0 < 1, i1 < 16, i2 < 8, i3 < 8 | i4 < 16, i5 < 3, i6 < 3) {
         a0 = )" +
-           from + R"( at [1, 32, 14, 14]  a1 = %1 at [32, 32, 3, 3] }
+           from + R"( at [1, 16, 8, 8]  a1 = %1 at [16, 16, 3, 3] }
 )";
   };
-  return Case("input %0: f32[6272]\ninput %1: f32[9216]\n" + convolve("%2", "%0") +
+  return Case("input %0: f32[1024]\ninput %1: f32[2304]\n" + convolve("%2", "%0") +
               convolve("%3", "%2") + "output %3\n");
 }
 
