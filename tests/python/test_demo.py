@@ -82,7 +82,8 @@ def test_language_model_leaves_checkpoint_and_plot(
     for name in ("cpu", device.type):
         out = tmp_path / name
         printed[name] = run_example(
-            "train_lm", f"--device={name}", f"--text={text}", f"--out={out}", *SMALL
+            *("train_lm", f"--device={name}", f"--text={text}", f"--out={out}", *SMALL),
+            environment={"OMP_NUM_THREADS": "1"},  # as conftest has it in this process
         )
     summary = json.loads(printed[device.type].splitlines()[-1])
     assert summary["device"] == device.type
