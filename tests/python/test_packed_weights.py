@@ -56,7 +56,8 @@ def by_a_swap_of_data(net: torch.nn.Module) -> None:
 
 
 def by_a_state(net: torch.nn.Module) -> None:
-    net.load_state_dict({name: value * 0.5 for name, value in net.state_dict().items()})
+    factors = {name: 0.5 if name.endswith("var") else -0.5 for name in net.state_dict()}
+    net.load_state_dict({name: value * factors[name] for name, value in net.state_dict().items()})
 
 
 def by_a_state_from_the_host(net: torch.nn.Module) -> None:

@@ -25,24 +25,26 @@ c10::KernelFunction boxed(Function* function) {
 }
 
 // The kernel brings the number to the result's type; a complex one fits no other.
+void require_kind(Number value, In result) { require(!value.isComplex() || result.is_complex()); }
+
 template <Out (*function)(In, In, In, Number)>
 Out pointwise(In self, In first, In second, Number value) {
   Out result = function(self, first, second, value);
-  require(!value.isComplex() || result.is_complex());
+  require_kind(value, result);
   return result;
 }
 template <InPlace (*function)(InPlace, In, In, Number)>
 InPlace pointwise_(InPlace self, In first, In second, Number value) {
-  require(!value.isComplex() || self.is_complex());
+  require_kind(value, self);
   return function(self, first, second, value);
 }
 
 Out lerp(In self, In end, Number weight) {
-  require(!weight.isComplex() || self.is_complex());
+  require_kind(weight, self);
   return meta::lerp(self, end, weight);
 }
 InPlace lerp_(InPlace self, In end, Number weight) {
-  require(!weight.isComplex() || self.is_complex());
+  require_kind(weight, self);
   return meta::lerp_(self, end, weight);
 }
 
