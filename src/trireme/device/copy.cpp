@@ -10,8 +10,7 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include <cstring>
-
+#include "trireme/base/copy_bytes.h"
 #include "trireme/device/opaque.h"
 #include "trireme/record/device_tensor.h"
 #include "trireme/record/openmp_team.h"
@@ -42,7 +41,11 @@ void copy_memory(const at::Tensor& to, const at::Tensor& from) {
                      to.is_contiguous() && from.is_contiguous() && to.is_conj() == from.is_conj() &&
                      to.is_neg() == from.is_neg();
   if (plain) {
-    if (to.nbytes() > 0) std::memcpy(to.mutable_data_ptr(), from.const_data_ptr(), to.nbytes());
+    // Where the executor is at work, another thread would only take a core from it.
+    const record::CallQueue& queue = record::recorder().queue();
+    const bool idle = queue.executed() == queue.appended();
+    if (to.nbytes() == 0) return;
+    base::copy_bytes(to.mutable_data_ptr(), from.const_data_ptr(), to.nbytes(), idle);
     return;
   }
   const at::AutoDispatchBelowADInplaceOrView below;

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "trireme/record/device_tensor.h"
+#include "trireme/record/python_number.h"
 #include "trireme/record/recorder.h"
 #include "trireme/record/signature_builder.h"
 
@@ -157,9 +158,13 @@ bool SignatureBuilder::add_other_device(const c10::TensorImpl& impl, size_t argu
   const at::Tensor tensor(
       c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::reclaim_copy(
           const_cast<c10::TensorImpl*>(&impl)));
-  // A Python number's tensor is the call's own; any other may be written by the program before
-  // the call runs.
-  draft_.bindings.values.emplace_back(impl.is_wrapped_number() ? tensor : snapshot(tensor));
+  // A tensor that holds a Python number travels as the number: freed by another thread than the one
+  // that made it, a tensor's memory goes through malloc's locks.
+  if (auto number = python_number_in(tensor)) {
+    draft_.bindings.values.push_back(std::move(*number));
+  } else {
+    draft_.bindings.values.emplace_back(snapshot(tensor));  // the program may write it meanwhile
+  }
   return true;
 }
 

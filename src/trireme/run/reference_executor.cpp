@@ -15,6 +15,7 @@
 
 #include "trireme/base/openmp.h"
 #include "trireme/record/openmp_team.h"
+#include "trireme/record/python_number.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/random/random.h"
@@ -52,6 +53,8 @@ class ArgumentWriter {
         stack_.emplace_back(tensors_[next_tensor_++]);
         return;
       case ArgSlot::Kind::HostTensor:
+        stack_.emplace_back(next_host_tensor());
+        return;
       case ArgSlot::Kind::Number:
         stack_.push_back(values_[next_value_++]);
         return;
@@ -80,8 +83,13 @@ class ArgumentWriter {
 
   std::optional<at::Tensor> next_item(const ArgSlot& item) {
     if (item.kind == ArgSlot::Kind::Tensor) return tensors_[next_tensor_++];
-    if (item.kind == ArgSlot::Kind::HostTensor) return values_[next_value_++].toTensor();
+    if (item.kind == ArgSlot::Kind::HostTensor) return next_host_tensor();
     return std::nullopt;
+  }
+
+  at::Tensor next_host_tensor() {
+    const c10::IValue& value = values_[next_value_++];
+    return value.isTensor() ? value.toTensor() : record::tensor_of_number(value);
   }
 
   void write_numbers(const ArgSlot& slot) {

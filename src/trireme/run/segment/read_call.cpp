@@ -261,7 +261,15 @@ class CallReader::ArgumentReader {
   }
 
   graph::Tensor host_tensor() {
-    const at::Tensor host = call_.values[next_value_].toTensor();
+    const c10::IValue& value = call_.values[next_value_];
+    if (!value.isTensor()) {
+      graph::Tensor tensor;
+      tensor.wrapped = true;
+      tensor.host = next_number();
+      tensor.dtype = tensor.host->dtype;
+      return tensor;
+    }
+    const at::Tensor& host = value.toTensor();
     if (!host.defined()) {
       ++next_value_;
       return {};
