@@ -13,7 +13,6 @@
 #include <mutex>
 #include <thread>
 
-
 namespace trireme::base {
 namespace {
 
@@ -63,7 +62,9 @@ class Pieces {
 // which does not have it, is never helped.
 class Helper {
  public:
-  Helper() { std::thread([this] { serve(); }).detach(); }
+  Helper() {
+    std::thread([this] { serve(); }).detach();
+  }
 
   void help(Pieces& pieces) {
     {

@@ -302,7 +302,8 @@ TEST(LibraryGemm, PostOpsInTheirOrder) {
         GemmProblem problem = problem_of(dtype, {2}, 19, 23, 8);
         problem.c = dense(dtype, {2}, 19, 23, by_columns);
         for (const Kind kind : chain) problem.post_ops.push_back({kind, problem.c});
-        EXPECT_TRUE(Trial(problem, 6).run(*library)) << name_of(dtype) << by_columns;
+        EXPECT_TRUE(Trial(problem, 6).run(*library))
+            << name_of(dtype) << by_columns << ", chain " << &chain - chains.data();
       }
     }
   }

@@ -6,7 +6,7 @@
 #include "trireme/compile/library/convolution.h"
 
 #include <algorithm>
-#include <array>
+#include <optional>
 #include <utility>
 
 #include "trireme/base/errors.h"
@@ -148,16 +148,17 @@ class OneDnnConvolution final : public Convolution {
   size_t scratch_bytes() const override {
     return std::max(program_.scratch_bytes(), packing_ ? packing_->scratch_bytes() : 0);
   }
-  size_t packed_bytes() const override { return packed_bytes_; }
+  size_t packed_bytes() const override { return packing_ ? packing_->bytes() : 0; }
   void pack(const void* weight, std::byte* packed, std::byte* scratch) const override {
     if (!packing_) {
       throw Error("Convolution::pack: " + description_ +
                   " was made without packing; set ConvolutionProblem::packed_weight");
     }
-    const std::array<void*, 2> pointers{const_cast<void*>(weight), packed};
-    packing_->run(pointers, scratch);
+    packing_->run(weight, packed, scratch);
   }
-  std::string packed_format() const override { return packed_format_; }
+  std::string packed_format() const override {
+    return packing_ ? packing_->format() : std::string();
+  }
   std::string description() const override { return description_; }
 
  private:
@@ -167,30 +168,14 @@ class OneDnnConvolution final : public Convolution {
     return program_.converted(slot, wanted);
   }
 
-  // From now on the slot holds what pack() writes.
-  void expect_packed(size_t slot, const memory::desc& wanted);
-
   void add_post_ops(std::span<const ConvolutionPostOp> ops, const Program::Arguments& others,
                     size_t result);
 
   Program program_;
-  std::unique_ptr<Program> packing_;
-  size_t packed_bytes_ = 0;
-  std::string packed_format_;
+  std::optional<onednn::Packing> packing_;
   int reorders_ = 0;
   std::string description_;
 };
-
-void OneDnnConvolution::expect_packed(size_t slot, const memory::desc& wanted) {
-  const memory::desc given = program_.desc(slot);
-  packing_ = std::make_unique<Program>();
-  const size_t from = packing_->outer(given);
-  packing_->add_reorder(from, packing_->outer(wanted));
-  packing_->finish();
-  packed_bytes_ = wanted.get_size();
-  packed_format_ = onednn::text_of(given) + " to " + onednn::text_of(wanted);
-  program_.replace(slot, wanted);
-}
 
 OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, ConvolutionFormats formats,
                                      How how, bool& slow) {
@@ -266,7 +251,8 @@ OneDnnConvolution::OneDnnConvolution(const ConvolutionProblem& problem, Convolut
                            const memory::desc& second_format, int second_argument,
                            const memory::desc& result_format, int result_argument) {
     if (problem.packed_weight && program_.desc(second) != second_format) {
-      expect_packed(second, second_format);
+      packing_.emplace(program_.desc(second), second_format);
+      program_.replace(second, second_format);  // from now on the slot holds what pack() writes
     }
     Program::Arguments arguments{{first_argument, read(first, first_format)},
                                  {second_argument, read(second, second_format)}};

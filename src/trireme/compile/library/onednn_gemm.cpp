@@ -7,6 +7,7 @@
 // kernel is taken.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "trireme/compile/library/gemm.h"
 #include "trireme/compile/library/onednn_program.h"
@@ -85,13 +86,14 @@ class OneDnnGemm final : public Gemm {
   size_t scratch_bytes() const override {
     return std::max(program_.scratch_bytes(), packing_ ? packing_->scratch_bytes() : 0);
   }
-  size_t packed_bytes() const override { return packed_bytes_; }
+  size_t packed_bytes() const override { return packing_ ? packing_->bytes() : 0; }
   void pack(const void* b, std::byte* packed, std::byte* scratch) const override {
     if (!packing_) return Gemm::pack(b, packed, scratch);
-    const std::array<void*, 2> pointers{const_cast<void*>(b), packed};
-    packing_->run(pointers, scratch);
+    packing_->run(b, packed, scratch);
   }
-  std::string packed_format() const override { return packed_format_; }
+  std::string packed_format() const override {
+    return packing_ ? packing_->format() : std::string();
+  }
   std::string description() const override { return description_; }
 
  private:
@@ -102,29 +104,35 @@ class OneDnnGemm final : public Gemm {
     return fast && !wide_ ? type : memory::data_type::f32;
   }
 
-  void add_post_ops(const GemmProblem& problem, bool copy_c, memory::data_type c_type,
-                    dnnl::post_ops& ops, Program::Arguments& arguments);
+  // `c_slot` is the given C. Whether the computed one is summed to.
+  bool add_post_ops(const GemmProblem& problem, bool copy_c, size_t c_slot,
+                    memory::data_type c_type, dnnl::post_ops& ops, Program::Arguments& arguments);
 
   Program program_;
-  std::unique_ptr<Program> packing_;
-  size_t packed_bytes_ = 0;
-  std::string packed_format_;
+  std::optional<onednn::Packing> packing_;
   bool swapped_ = false;
   bool wide_ = false;
   bool biased_ = false;
   std::string description_;
 };
 
-void OneDnnGemm::add_post_ops(const GemmProblem& problem, bool copy_c, memory::data_type c_type,
-                              dnnl::post_ops& ops, Program::Arguments& arguments) {
+bool OneDnnGemm::add_post_ops(const GemmProblem& problem, bool copy_c, size_t c_slot,
+                              memory::data_type c_type, dnnl::post_ops& ops,
+                              Program::Arguments& arguments) {
   const size_t rank = problem.batch.size() + 2;
+  bool sums = false;
   for (const GemmPostOp& op : problem.post_ops) {
-    if (op.kind == PostOpKind::Accumulate) {
+    const bool accumulates = op.kind == PostOpKind::Accumulate;
+    // The kernels for AVX2 sum first or not at all. While a copy of C is computed, the given one is
+    // as good an operand as any.
+    if (accumulates && (ops.len() == 0 || !copy_c)) {
       ops.append_sum(1.0F, 0, c_type);
+      sums = true;
       continue;
     }
-    const dnnl::algorithm algorithm = onednn::algorithm_of(op.kind);
-    if (op.kind != PostOpKind::Scale && !has_other(op.kind)) {
+    const dnnl::algorithm algorithm =
+        accumulates ? dnnl::algorithm::binary_add : onednn::algorithm_of(op.kind);
+    if (!accumulates && op.kind != PostOpKind::Scale && !has_other(op.kind)) {
       ops.append_eltwise(algorithm, onednn::alpha_of(op.kind), 0.0F);
       continue;
     }
@@ -133,7 +141,8 @@ void OneDnnGemm::add_post_ops(const GemmProblem& problem, bool copy_c, memory::d
       other = describe(op.other, problem.batch, {problem.m, problem.n},
                        *onednn::data_type(op.other.dtype), true);
     }
-    size_t slot = program_.outer(other);
+    if (accumulates) other = program_.desc(c_slot);
+    size_t slot = accumulates ? c_slot : program_.outer(other);
     const memory::dims sizes = other.get_dims();
     const bool many = std::ranges::count(sizes, 1) < static_cast<int64_t>(sizes.size());
     // Its kernels walk a whole tensor as they walk C, and read others densely.
@@ -145,6 +154,7 @@ void OneDnnGemm::add_post_ops(const GemmProblem& problem, bool copy_c, memory::d
     arguments.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1, slot);
     ops.append_binary(algorithm, other);
   }
+  return sums;
 }
 
 OneDnnGemm::OneDnnGemm(const GemmProblem& problem, bool swapped, Copies copies, bool& slow)
@@ -196,7 +206,7 @@ OneDnnGemm::OneDnnGemm(const GemmProblem& problem, bool swapped, Copies copies, 
     arguments.back().first = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
     ops.append_binary(dnnl::algorithm::binary_add, bias);
   }
-  add_post_ops(problem, copies.c, computed, ops, arguments);
+  const bool sums = add_post_ops(problem, copies.c, c_slot, computed, ops, arguments);
   dnnl::primitive_attr attributes = Program::attributes();
   attributes.set_post_ops(ops);
   const bool bias_is_bias = problem.bias && !bias_is_op;
@@ -212,23 +222,14 @@ OneDnnGemm::OneDnnGemm(const GemmProblem& problem, bool swapped, Copies copies, 
   size_t c_written = c_slot;
   if (problem.packed_b) {
     const memory::desc packed = matmul.weights_desc();
-    packing_ = std::make_unique<Program>();
-    const size_t from = packing_->outer(b_given);
-    packing_->add_reorder(from, packing_->outer(packed));
-    packing_->finish();
-    packed_bytes_ = packed.get_size();
-    packed_format_ = onednn::text_of(packed);
+    packing_.emplace(b_given, packed);
     program_.replace(b_slot, packed);
   } else if (copies.b) {
     b_read = program_.converted(b_slot, b);
   }
   if (copies.c) {
     c_written = program_.scratch(c);
-    if (std::ranges::any_of(problem.post_ops, [](const GemmPostOp& op) {
-          return op.kind == PostOpKind::Accumulate;
-        })) {
-      program_.add_reorder(c_slot, c_written);
-    }
+    if (sums) program_.add_reorder(c_slot, c_written);
   }
   arguments.emplace_back(DNNL_ARG_SRC, a_read);
   arguments.emplace_back(DNNL_ARG_WEIGHTS, b_read);

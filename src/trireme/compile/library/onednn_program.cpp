@@ -2,6 +2,7 @@
 #include "trireme/compile/library/onednn_program.h"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 
 #include "trireme/base/errors.h"
@@ -205,6 +206,18 @@ void Program::run(std::span<void* const> pointers, std::byte* scratch) const {
   }
   const std::scoped_lock lock(lock_);
   idle_.push_back(std::move(frame));
+}
+
+Packing::Packing(const dnnl::memory::desc& given, const dnnl::memory::desc& wanted)
+    : bytes_(wanted.get_size()), format_(text_of(given) + " to " + text_of(wanted)) {
+  const size_t from = program_.outer(given);
+  program_.add_reorder(from, program_.outer(wanted));
+  program_.finish();
+}
+
+void Packing::run(const void* given, std::byte* packed, std::byte* scratch) const {
+  const std::array<void*, 2> pointers{const_cast<void*>(given), packed};
+  program_.run(pointers, scratch);
 }
 
 }  // namespace trireme::compile::onednn

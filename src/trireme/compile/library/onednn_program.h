@@ -92,4 +92,22 @@ class Program {
   mutable std::vector<std::unique_ptr<Frame>> idle_;
 };
 
+// Brings a weight to the format that a kernel reads, ahead of the kernel's runs.
+class Packing {
+ public:
+  Packing(const dnnl::memory::desc& given, const dnnl::memory::desc& wanted);
+
+  // `packed` is bytes() bytes, `scratch` scratch_bytes(); both are aligned to 64.
+  void run(const void* given, std::byte* packed, std::byte* scratch) const;
+  size_t scratch_bytes() const { return program_.scratch_bytes(); }
+  size_t bytes() const { return bytes_; }
+  // How the elements lie, given and packed.
+  const std::string& format() const { return format_; }
+
+ private:
+  Program program_;
+  size_t bytes_;
+  std::string format_;
+};
+
 }  // namespace trireme::compile::onednn

@@ -12,6 +12,7 @@
 #include "trireme/compile/library/contract.h"
 #include "trireme/compile/program/copy.h"
 #include "trireme/compile/program/library_steps.h"
+#include "trireme/compile/program/packed_form.h"
 
 namespace trireme::compile {
 namespace {
@@ -48,57 +49,34 @@ bool pays_packed(const ContractGemm& plan) {
 class Product {
  public:
   Product(ContractGemm plan, std::unique_ptr<Gemm> gemm, std::optional<PackableInput> packable)
-      : plan_(std::move(plan)), alone_(omp_get_max_threads() == 1), gemm_(std::move(gemm)) {
-    if (packable && pays_packed(plan_)) packable_ = packable;
-  }
+      : plan_(std::move(plan)),
+        gemm_(std::move(gemm)),
+        packed_(pays_packed(plan_) ? packable : std::nullopt) {}
 
   const ContractGemm& plan() const { return plan_; }
-  bool packed() const { return packed_gemm_ != nullptr; }
+  bool packed() const { return packed_.get() != nullptr; }
 
-  size_t scratch_bytes() const {
-    return std::max(gemm_->scratch_bytes(), packed_gemm_ ? packed_gemm_->scratch_bytes() : 0);
-  }
+  size_t scratch_bytes() const { return std::max(gemm_->scratch_bytes(), packed_.scratch_bytes()); }
 
   void run(GemmPointers pointers, const Frame& frame, std::byte* scratch, GemmChooser& chooser) {
-    const uint64_t version = settled_version(packable_, frame);
-    if (version != 0 && packed_gemm_) {
-      const auto packed = packable_->weights->find(
-          {version, plan_.b_offset, form_}, packed_gemm_->packed_bytes(),
-          [&](std::byte* to) { packed_gemm_->pack(pointers.b, to, scratch); });
-      if (packed) {
-        pointers.b = packed.get();
-        packed_gemm_->run(pointers, scratch);
-        return;
-      }
+    const uint64_t version = packed_.settled(frame);
+    if (const auto weight = packed_.weight(version, pointers.b, plan_.b_offset, scratch)) {
+      pointers.b = weight.get();
+      packed_.get()->run(pointers, scratch);
+      return;
     }
     gemm_->run(pointers, scratch);
-    if (version != 0 && !packed_gemm_) prepare_packed(chooser);
+    packed_.prepare(version, [&] {
+      GemmProblem problem = plan_.problem;
+      problem.packed_b = true;
+      return chooser.make(problem).gemm;
+    });
   }
 
  private:
-  // For the next run, whose scratch it needs.
-  void prepare_packed(GemmChooser& chooser) {
-    GemmProblem problem = plan_.problem;
-    problem.packed_b = true;
-    const base::OneThread alone(alone_);
-    packed_gemm_ = chooser.make(problem).gemm;
-    if (!packed_gemm_) {
-      packable_.reset();
-      return;
-    }
-    form_ = packed_gemm_->packed_format();
-    for (const int64_t number :
-         {problem.k, problem.n, problem.b.row_stride, problem.b.column_stride}) {
-      form_ += " " + std::to_string(number);
-    }
-  }
-
   ContractGemm plan_;
-  bool alone_;  // prepared for one thread
   std::unique_ptr<Gemm> gemm_;
-  std::optional<PackableInput> packable_;
-  std::unique_ptr<Gemm> packed_gemm_;
-  std::string form_;  // PackedWeights::Key
+  PackedForm<Gemm> packed_;
 };
 
 class PreparedProduct final : public PreparedStep {

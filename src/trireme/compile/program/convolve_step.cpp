@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "trireme/base/openmp.h"
 #include "trireme/compile/cluster/epilogue.h"
 #include "trireme/compile/library/convolution.h"
 #include "trireme/compile/program/library_steps.h"
+#include "trireme/compile/program/packed_form.h"
 
 namespace trireme::compile {
 namespace {
@@ -91,16 +91,14 @@ class PreparedConvolution final : public PreparedStep {
                       std::array<Place, 3> places, std::vector<Place> others,
                       std::optional<PackableInput> packable, std::atomic<bool>& packed)
       : problem_(std::move(problem)),
-        alone_(omp_get_max_threads() == 1),
         convolution_(std::move(convolution)),
         places_(places),
         others_(std::move(others)),
-        packable_(pays_packed(problem_) ? packable : std::nullopt),
-        packed_(packed) {}
+        packed_(pays_packed(problem_) ? packable : std::nullopt),
+        was_packed_(packed) {}
 
   size_t scratch_bytes() const override {
-    return std::max(convolution_->scratch_bytes(),
-                    packed_convolution_ ? packed_convolution_->scratch_bytes() : 0);
+    return std::max(convolution_->scratch_bytes(), packed_.scratch_bytes());
   }
 
   void run(const Frame& frame) const override {
@@ -108,41 +106,28 @@ class PreparedConvolution final : public PreparedStep {
     const std::byte* weight = at(places_[1]);
     std::vector<const void*> others;
     for (const Place& other : others_) others.push_back(at(other));
-    const uint64_t version = settled_version(packable_, frame);
-    if (version != 0 && packed_convolution_) {
-      const auto packed = packable_->weights->find(
-          {version, static_cast<int64_t>(places_[1].offset), packed_convolution_->packed_format()},
-          packed_convolution_->packed_bytes(),
-          [&](std::byte* to) { packed_convolution_->pack(weight, to, frame.scratch); });
-      if (packed) {
-        packed_convolution_->run(at(places_[0]), packed.get(), at(places_[2]), others,
-                                 frame.scratch);
-        packed_ = true;
-        return;
-      }
+    const uint64_t version = packed_.settled(frame);
+    const auto offset = static_cast<int64_t>(places_[1].offset);
+    if (const auto packed = packed_.weight(version, weight, offset, frame.scratch)) {
+      packed_.get()->run(at(places_[0]), packed.get(), at(places_[2]), others, frame.scratch);
+      was_packed_ = true;
+      return;
     }
     convolution_->run(at(places_[0]), weight, at(places_[2]), others, frame.scratch);
-    if (version != 0 && !packed_convolution_) prepare_packed();
+    packed_.prepare(version, [&] {
+      ConvolutionProblem problem = problem_;
+      problem.packed_weight = true;
+      return make(problem).convolution;
+    });
   }
 
  private:
-  // For the next run, whose scratch it needs.
-  void prepare_packed() const {
-    ConvolutionProblem problem = problem_;
-    problem.packed_weight = true;
-    const base::OneThread alone(alone_);
-    packed_convolution_ = make(problem).convolution;
-    if (!packed_convolution_) packable_.reset();
-  }
-
   const ConvolutionProblem problem_;
-  const bool alone_;  // prepared for one thread
   std::unique_ptr<Convolution> convolution_;
   std::array<Place, 3> places_;  // of the operands and the result
   std::vector<Place> others_;    // of the post-ops
-  mutable std::optional<PackableInput> packable_;
-  mutable std::unique_ptr<Convolution> packed_convolution_;
-  std::atomic<bool>& packed_;
+  mutable PackedForm<Convolution> packed_;
+  std::atomic<bool>& was_packed_;
 };
 
 class ConvolveStep final : public Step {

@@ -465,8 +465,8 @@ void check_slot(const ArgSlot& slot, c10::ArrayRef<c10::IValue> values, size_t& 
   if (slot.kind == ArgSlot::Kind::HostTensor || slot.kind == ArgSlot::Kind::Number) {
     if (next >= values.size()) throw Invalid("a call has too few values");
     const c10::IValue& value = values[next++];
-    const bool host_tensor = slot.kind == ArgSlot::Kind::HostTensor && value.isTensor() &&
-                             value.toTensor().defined();
+    const bool host_tensor =
+        slot.kind == ArgSlot::Kind::HostTensor && value.isTensor() && value.toTensor().defined();
     if (!value.isScalar() && !host_tensor) {
       throw Invalid("a call's value is of the wrong kind");
     }
