@@ -8,15 +8,17 @@ namespace trireme::record {
 std::optional<c10::IValue> python_number_in(const at::Tensor& tensor) {
   const c10::TensorImpl& impl = *tensor.unsafeGetTensorImpl();
   if (!impl.is_wrapped_number() || impl.dim() != 0 || impl.is_conj() || impl.is_neg()) return {};
+  const void* data = tensor.const_data_ptr();
+  if (data == nullptr) return {};  // a tensor without memory, such as tracing makes
   switch (tensor.scalar_type()) {
     case c10::ScalarType::Double:
-      return *tensor.const_data_ptr<double>();
+      return *static_cast<const double*>(data);
     case c10::ScalarType::Long:
-      return *tensor.const_data_ptr<int64_t>();
+      return *static_cast<const int64_t*>(data);
     case c10::ScalarType::Bool:
-      return *tensor.const_data_ptr<bool>();
+      return *static_cast<const bool*>(data);
     case c10::ScalarType::ComplexDouble:
-      return *tensor.const_data_ptr<c10::complex<double>>();
+      return *static_cast<const c10::complex<double>*>(data);
     default:
       return {};
   }
