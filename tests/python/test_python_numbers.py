@@ -37,9 +37,8 @@ def test_a_number_that_changes_after_many_steps_counts() -> None:
         x = torch.arange(6, dtype=torch.float32, device=device)
         results = []
         for step in range(40):
-            scale = (
-                0.5 if step < 20 else 0.5 + step
-            )  # constant for as long as a segment is compiled
+            # Constant for as long as a segment is compiled.
+            scale = 0.5 if step < 20 else 0.5 + step
             y = x * scale + (1 if step != 30 else -0.0)
             y = torch.where(y > scale, y, 0.25) ** 2 - step
             x = y.clamp(-3, 3) if step % 2 else x / 3

@@ -66,16 +66,24 @@ class Helper {
     std::thread([this] { serve(); }).detach();
   }
 
-  void help(Pieces& pieces) {
+  // Copies all pieces: with the thread's help, unless it is taken or in another process.
+  void copy(Pieces& pieces) {
+    if (getpid() != owner_ || taken_.exchange(true, std::memory_order_acquire)) {
+      pieces.copy();
+      return;
+    }
     {
       const std::lock_guard lock(mutex_);
       pieces_ = &pieces;
     }
     wakes_.notify_one();
     pieces.copy();
-    std::unique_lock lock(mutex_);
-    pieces_ = nullptr;  // too late to begin
-    done_.wait(lock, [&] { return !at_work_; });
+    {
+      std::unique_lock lock(mutex_);
+      pieces_ = nullptr;  // too late to begin
+      done_.wait(lock, [&] { return !at_work_; });
+    }
+    taken_.store(false, std::memory_order_release);
   }
 
  private:
@@ -95,7 +103,9 @@ class Helper {
     }
   }
 
-  std::mutex mutex_;
+  const pid_t owner_ = getpid();
+  std::atomic<bool> taken_{false};
+  std::mutex mutex_;  // guards what follows
   std::condition_variable wakes_;
   std::condition_variable done_;
   Pieces* pieces_ = nullptr;
@@ -110,20 +120,13 @@ void copy_bytes(void* to, const void* from, size_t bytes, bool helped) {
     return;
   }
   Pieces pieces(to, from, bytes);
-  static std::atomic<bool> taken{false};
   static const bool cores = std::thread::hardware_concurrency() > 1;
-  if (!helped || !cores || taken.exchange(true, std::memory_order_acquire)) {
+  if (!helped || !cores) {
     pieces.copy();
     return;
   }
-  static const pid_t owner = getpid();
   static auto* helper = new Helper;  // never destroyed: its thread uses it to the end
-  if (getpid() == owner) {
-    helper->help(pieces);
-  } else {
-    pieces.copy();
-  }
-  taken.store(false, std::memory_order_release);
+  helper->copy(pieces);
 }
 
 }  // namespace trireme::base

@@ -41,10 +41,10 @@ void copy_memory(const at::Tensor& to, const at::Tensor& from) {
                      to.is_contiguous() && from.is_contiguous() && to.is_conj() == from.is_conj() &&
                      to.is_neg() == from.is_neg();
   if (plain) {
+    if (to.nbytes() == 0) return;
     // Where the executor is at work, another thread would only take a core from it.
     const record::CallQueue& queue = record::recorder().queue();
     const bool idle = queue.executed() == queue.appended();
-    if (to.nbytes() == 0) return;
     base::copy_bytes(to.mutable_data_ptr(), from.const_data_ptr(), to.nbytes(), idle);
     return;
   }

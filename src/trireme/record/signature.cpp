@@ -155,16 +155,16 @@ bool SignatureBuilder::add_other_device(const c10::TensorImpl& impl, size_t argu
               impl.device(), "! (in ", op_.name,
               "; move the tensor with .to(\"trireme\") before the call)");
   add_layout(Mark::HostTensor, impl);
+  // A tensor that holds a Python number travels as the number: freed by another thread than the one
+  // that made it, a tensor's memory goes through malloc's locks.
+  if (auto number = python_number_in(impl)) {
+    draft_.bindings.values.push_back(std::move(*number));
+    return true;
+  }
   const at::Tensor tensor(
       c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::reclaim_copy(
           const_cast<c10::TensorImpl*>(&impl)));
-  // A tensor that holds a Python number travels as the number: freed by another thread than the one
-  // that made it, a tensor's memory goes through malloc's locks.
-  if (auto number = python_number_in(tensor)) {
-    draft_.bindings.values.push_back(std::move(*number));
-  } else {
-    draft_.bindings.values.emplace_back(snapshot(tensor));  // the program may write it meanwhile
-  }
+  draft_.bindings.values.emplace_back(snapshot(tensor));  // the program may write it meanwhile
   return true;
 }
 

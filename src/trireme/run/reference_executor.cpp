@@ -3,6 +3,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/ScalarOps.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_strided.h>
 #include <c10/core/TensorImpl.h>
@@ -15,7 +16,6 @@
 
 #include "trireme/base/openmp.h"
 #include "trireme/record/openmp_team.h"
-#include "trireme/record/python_number.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/random/random.h"
@@ -89,7 +89,8 @@ class ArgumentWriter {
 
   at::Tensor next_host_tensor() {
     const c10::IValue& value = values_[next_value_++];
-    return value.isTensor() ? value.toTensor() : record::tensor_of_number(value);
+    return value.isTensor() ? value.toTensor()
+                            : at::native::wrapped_scalar_tensor(value.toScalar());
   }
 
   void write_numbers(const ArgSlot& slot) {

@@ -237,12 +237,6 @@ std::optional<PackableInput> packable_input(const graph::Graph& graph, const Nod
   return PackableInput{input, &weights};
 }
 
-uint64_t settled_version(const std::optional<PackableInput>& packable, const Frame& frame) {
-  if (!packable) return 0;
-  const uint64_t version = frame.surroundings.input_version(packable->input);
-  return version != 0 && packable->weights->settled(version) ? version : 0;
-}
-
 std::unique_ptr<Step> make_contract_step(const Node& node, GemmChooser& chooser, bool tries,
                                          std::optional<PackableInput> packable) {
   return std::make_unique<ContractStep>(node, chooser, tries, packable);

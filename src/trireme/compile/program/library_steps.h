@@ -27,9 +27,6 @@ struct PackableInput {
 std::optional<PackableInput> packable_input(const graph::Graph& graph, const graph::Node& node,
                                             PackedWeights& weights);
 
-// The version of what it holds (Surroundings::input_version), once that has settled; else 0.
-uint64_t settled_version(const std::optional<PackableInput>& packable, const Frame& frame);
-
 // The node, and the graph, the chooser and the packed weights, must outlive the step.
 // `node` is a Contract of dtypes that the libraries take. `tries`: GemmChooser::make.
 std::unique_ptr<Step> make_contract_step(const graph::Node& node, GemmChooser& chooser, bool tries,

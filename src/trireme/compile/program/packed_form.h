@@ -26,8 +26,13 @@ class PackedForm {
   const Computation* get() const { return computation_.get(); }
   size_t scratch_bytes() const { return computation_ ? computation_->scratch_bytes() : 0; }
 
-  // The weight's version where it has settled, else 0; to be asked once a run.
-  uint64_t settled(const Frame& frame) const { return settled_version(packable_, frame); }
+  // The weight's version (Surroundings::input_version) where it has settled, else 0; to be asked
+  // once a run.
+  uint64_t settled(const Frame& frame) const {
+    if (!packable_) return 0;
+    const uint64_t version = frame.surroundings.input_version(packable_->input);
+    return version != 0 && packable_->weights->settled(version) ? version : 0;
+  }
 
   // The packed weight for get(), or null. `offset`: where in the input the weight begins.
   std::shared_ptr<const std::byte> weight(uint64_t version, const void* given, int64_t offset,
