@@ -15,6 +15,10 @@ void omp_set_num_threads(int threads) noexcept;
 
 namespace trireme::base {
 
+// Floating-point operations of a product below which a second thread costs more than it does: it
+// has to be woken, and it waits, spinning, on a core that the program itself could use.
+inline constexpr double kSerialProduct = 4e6;
+
 // In its lifetime, parallel regions that this thread begins, MKL's too, have one thread, where
 // asked for.
 class OneThread {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <string_view>
 
+#include "trireme/base/openmp.h"
 #include "trireme/record/op_info.h"
 
 namespace trireme::run {
@@ -13,8 +14,6 @@ namespace {
 
 // ATen's own grain (at::internal::GRAIN_SIZE); but norms and oneDNN's functions do not ask for it.
 constexpr int64_t kFewElements = 32768;  // of a tensor
-// Of the compiler's contractions, too (compile/program/contract_step.cpp).
-constexpr double kSerialWork = 4e6;  // floating-point operations
 // Where a processor is shared, a region that takes less than about half a millisecond is over
 // sooner on one thread: the second one gets its turn after a time slice.
 constexpr int kShared = 8;
@@ -66,7 +65,7 @@ double convolution_work(const record::CallForm& form) {
 }  // namespace
 
 bool is_small_call(const record::CallForm& form, bool shared) {
-  const double work = kSerialWork * (shared ? kShared : 1);
+  const double work = base::kSerialProduct * (shared ? kShared : 1);
   const std::string_view op = form.op->name;
   const auto* product = std::ranges::find(kProducts, op, &Product::op);
   if (product != kProducts.end()) {

@@ -119,30 +119,33 @@ class OneDnnGemm final : public Gemm {
 bool OneDnnGemm::add_post_ops(const GemmProblem& problem, bool copy_c, size_t c_slot,
                               memory::data_type c_type, dnnl::post_ops& ops,
                               Program::Arguments& arguments) {
-  const size_t rank = problem.batch.size() + 2;
+  const memory::dims one(problem.batch.size() + 2, 1);
   bool sums = false;
   for (const GemmPostOp& op : problem.post_ops) {
-    const bool accumulates = op.kind == PostOpKind::Accumulate;
-    // The kernels for AVX2 sum first or not at all. While a copy of C is computed, the given one is
-    // as good an operand as any.
-    if (accumulates && (ops.len() == 0 || !copy_c)) {
-      ops.append_sum(1.0F, 0, c_type);
-      sums = true;
-      continue;
+    size_t slot = 0;
+    switch (op.kind) {
+      case PostOpKind::Accumulate:
+        // The kernels for AVX2 sum first or not at all. While a copy of C is computed, the given
+        // one is as good an operand as any.
+        if (ops.len() == 0 || !copy_c) {
+          ops.append_sum(1.0F, 0, c_type);
+          sums = true;
+          continue;
+        }
+        slot = c_slot;
+        break;
+      case PostOpKind::Scale:
+        slot = program_.outer(memory::desc(one, memory::data_type::f32, one));
+        break;
+      default:
+        if (!has_other(op.kind)) {
+          ops.append_eltwise(onednn::algorithm_of(op.kind), onednn::alpha_of(op.kind), 0.0F);
+          continue;
+        }
+        slot = program_.outer(describe(op.other, problem.batch, {problem.m, problem.n},
+                                       *onednn::data_type(op.other.dtype), true));
     }
-    const dnnl::algorithm algorithm =
-        accumulates ? dnnl::algorithm::binary_add : onednn::algorithm_of(op.kind);
-    if (!accumulates && op.kind != PostOpKind::Scale && !has_other(op.kind)) {
-      ops.append_eltwise(algorithm, onednn::alpha_of(op.kind), 0.0F);
-      continue;
-    }
-    memory::desc other(memory::dims(rank, 1), memory::data_type::f32, memory::dims(rank, 1));
-    if (has_other(op.kind)) {
-      other = describe(op.other, problem.batch, {problem.m, problem.n},
-                       *onednn::data_type(op.other.dtype), true);
-    }
-    if (accumulates) other = program_.desc(c_slot);
-    size_t slot = accumulates ? c_slot : program_.outer(other);
+    memory::desc other = program_.desc(slot);
     const memory::dims sizes = other.get_dims();
     const bool many = std::ranges::count(sizes, 1) < static_cast<int64_t>(sizes.size());
     // Its kernels walk a whole tensor as they walk C, and read others densely.
@@ -152,7 +155,7 @@ bool OneDnnGemm::add_post_ops(const GemmProblem& problem, bool copy_c, size_t c_
       other = wanted;
     }
     arguments.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1, slot);
-    ops.append_binary(algorithm, other);
+    ops.append_binary(onednn::algorithm_of(op.kind), other);
   }
   return sums;
 }

@@ -81,9 +81,8 @@ dnnl::algorithm algorithm_of(PostOpKind kind) {
     case PostOpKind::Scale:
       return dnnl::algorithm::binary_mul;
     case PostOpKind::Add:
-      return dnnl::algorithm::binary_add;
     case PostOpKind::Accumulate:
-      break;
+      return dnnl::algorithm::binary_add;
   }
   return dnnl::algorithm::undef;
 }

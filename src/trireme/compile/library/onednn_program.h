@@ -26,7 +26,7 @@ std::optional<dnnl::memory::data_type> data_type(graph::DType dtype);
 // Whether its kernels compute in this type here: f16 needs processors with f16 arithmetic.
 bool has_fast(graph::DType dtype);
 
-// What a post-op is to oneDNN; undef for Accumulate, which is a sum.
+// What a post-op is to oneDNN; Accumulate where it is not a sum.
 dnnl::algorithm algorithm_of(PostOpKind kind);
 // Its parameter: swish is x * sigmoid(alpha * x), relu's slope is 0.
 float alpha_of(PostOpKind kind);

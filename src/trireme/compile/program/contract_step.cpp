@@ -27,10 +27,6 @@ size_t bytes_of(const ContractCopy& copy, DType dtype) {
   return align(count * graph::size_of(dtype));
 }
 
-// Floating-point operations below which a second thread costs more than it does: it has to be
-// woken, and it waits, spinning, on a core that the program itself could use.
-constexpr double kSerialWork = 4e6;
-
 // Rows up to which a packed weight is worth its memory. f32 on two cores with AVX-512, gained by
 // packing: 50 % at 8 rows, 33 % at 32, 5 to 12 % at 128, 5 % at 256, 3 % at 512 and more.
 constexpr int64_t kPackedRows = 256;
@@ -173,7 +169,7 @@ class ContractStep final : public Step {
     if (last_ && last_->plan() == *plan.gemm) {
       return std::make_unique<PreparedProduct>(node_, last_, chooser_);
     }
-    const base::OneThread alone(plan.gemm->problem.flops() < kSerialWork);
+    const base::OneThread alone(plan.gemm->problem.flops() < base::kSerialProduct);
     GemmResult made = chooser_.make(plan.gemm->problem, tries_);
     if (!made.gemm) {
       throw std::runtime_error("no library takes the product " +
@@ -185,7 +181,7 @@ class ContractStep final : public Step {
 
   double parallel_seconds(std::span<const int64_t> symbols) const override {
     const double work = 2.0 * points_of(node_, symbols);
-    return work < kSerialWork ? 0 : seconds_of(node_, symbols);
+    return work < base::kSerialProduct ? 0 : seconds_of(node_, symbols);
   }
 
   uint32_t call() const override { return node_.call; }

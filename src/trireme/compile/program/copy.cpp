@@ -80,7 +80,7 @@ void fill_zero(std::byte* memory, std::span<const int64_t> sizes, std::span<cons
   });
 }
 
-void copy_bytes(const std::byte* from, std::byte* to, size_t bytes) {
+void copy_dense(const std::byte* from, std::byte* to, size_t bytes) {
   if (bytes < kParallelBytes) {
     if (bytes != 0) std::memcpy(to, from, bytes);
     return;

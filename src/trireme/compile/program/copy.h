@@ -17,6 +17,6 @@ void fill_zero(std::byte* memory, std::span<const int64_t> sizes, std::span<cons
                size_t element);
 
 // Copies bytes with as many threads as that is worth.
-void copy_bytes(const std::byte* from, std::byte* to, size_t bytes);
+void copy_dense(const std::byte* from, std::byte* to, size_t bytes);
 
 }  // namespace trireme::compile

@@ -82,7 +82,7 @@ class StepProgram::Run {
                           : surroundings_.allocate(instance_.slot_bytes[slot]);
     }
     for (size_t i = 0; i < plan.copies.size(); ++i) {
-      copy_bytes(memory_[plan.copies[i].from], memory_[plan.copies[i].to],
+      copy_dense(memory_[plan.copies[i].from], memory_[plan.copies[i].to],
                  instance_.copy_bytes[step][i]);
     }
   }
