@@ -109,6 +109,33 @@ print(json.dumps({"equal": expected == actual, "segments": native.segments()}))
 """
 )
 
+# Gradients of views that move: forward, backward from the end, out at the end.
+MOVING = (
+    PRELUDE
+    + """
+def run(device):
+    torch.manual_seed(0)
+    x = torch.randint(9, (3, 40, 5)).double().to(device).requires_grad_()  # exact sums
+    seen = []
+    places = [*range(36), *range(-1, -37, -1), *range(34, 42), *range(-38, -42, -1)]
+    for at in places:
+        one = x.select(1, max(min(at, 39), -40)) * 2.0
+        some = x[:, at : at + 3 if at < -3 or at >= 0 else None]
+        total = (one * one).sum() + (some * some * 3.0).sum() + x.narrow(1, abs(at) % 37, 3).sum()
+        total.backward()
+        seen.append((total.item(), x.grad.tolist()))
+        x.grad = None
+        # Without a view, whose offset would tell.
+        row = torch.arange(3.0).to(device)
+        seen.append(torch.ops.aten.select_backward(row * 2.0, [3, 60], 1, at).tolist())
+        settle()
+    return seen
+
+expected, actual = run("cpu"), run("trireme")
+print(json.dumps({"equal": expected == actual, "segments": native.segments()}))
+"""
+)
+
 
 def outcome(tmp_path: Path, source: str, runs: str) -> dict[str, object]:
     printed = check_program(source, tmp_path, environment={"TRIREME_COMPILE": runs})
@@ -139,3 +166,13 @@ def test_sizes_that_mislead(runs: str, tmp_path: Path) -> None:
     seen = outcome(tmp_path, MISLEADING, runs)
     assert seen["equal"], seen
     assert seen["segments"]["followed_symbolically"] > 0, seen  # type: ignore[index]
+
+
+@pytest.mark.parametrize("runs", ["interpret", "1"])
+def test_gradients_of_views_that_move(runs: str, tmp_path: Path) -> None:
+    seen = outcome(tmp_path, MOVING, runs)
+    assert seen["equal"], seen
+    segments: dict[str, int] = seen["segments"]  # type: ignore[assignment]
+    assert segments["followed_symbolically"] > 20, seen
+    # A place from the end is not what the program was made for.
+    assert segments["left: a number that decides is another"] > 0, seen

@@ -2,6 +2,9 @@
 // Rows over sizes that vary from run to run.
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <vector>
+
 #include "calls_support.h"
 
 namespace trireme::graph {
@@ -39,6 +42,7 @@ class Stream {
     return kinds(graph_);
   }
   const Graph& graph() const { return graph_; }
+  const std::vector<Extent>& naturals() const { return builder_.naturals(); }
 
  private:
   GraphBuilder builder_;
@@ -81,6 +85,33 @@ TEST(RowsSymbols, ShapesThatKeepTheirForm) {
   EXPECT_EQ(s.kinds_of("repeat", {s.input(DType::Float32, {s.n(), 3}), sizes({2, 1})},
                        {s.fresh(DType::Float32, {s.n() * 2, 3})}),
             Kinds{"map"});
+}
+
+TEST(RowsSymbols, GradientsOfViewsThatMove) {
+  Stream select;
+  EXPECT_EQ(select.kinds_of(
+                "select_backward",
+                {select.input(DType::Float32, {2, 4}), sizes({2, 9, 4}), Extent(1), select.n() - 3},
+                {select.fresh(DType::Float32, {2, 9, 4})}),
+            (Kinds{"map", "map"}));
+  EXPECT_EQ(select.graph().nodes[1].results[0].view.offset, (select.n() - 3) * 4);
+  EXPECT_EQ(select.naturals(), std::vector<Extent>{select.n() - 3}) << "-1 is the last one";
+
+  Stream slice;
+  EXPECT_EQ(slice.kinds_of("slice_backward",
+                           {slice.input(DType::Float32, {2, 5}), sizes({2, 9}), Extent(1),
+                            slice.n(), slice.n() + 5, Extent(1)},
+                           {slice.fresh(DType::Float32, {2, 9})}),
+            (Kinds{"map", "map"}));
+  EXPECT_EQ(slice.graph().nodes[1].results[0].view.offset, slice.n());
+  EXPECT_EQ(slice.naturals(), (std::vector<Extent>{slice.n(), Extent(9) - slice.n()}));
+
+  Stream last;
+  last.kinds_of("slice_backward",
+                {last.input(DType::Float32, {2, 3}), Extents{2, last.n()}, Extent(1), Extent(-3),
+                 Extent(std::numeric_limits<int64_t>::max()), Extent(1)},
+                {last.fresh(DType::Float32, {2, last.n()})});
+  EXPECT_EQ(last.graph().nodes[1].results[0].view.offset, last.n() - 3);
 }
 
 TEST(RowsSymbols, IndicesIntoWhatVaries) {

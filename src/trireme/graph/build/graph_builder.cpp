@@ -32,22 +32,24 @@ void GraphBuilder::add(const OpCall& call) {
     return;
   }
   call_ = call.number;
-  const size_t nodes = graph_.nodes.size();
-  const size_t values = graph_.values.size();
-  const size_t storages = storages_.size();
-  const size_t guards = guards_.size();
+  const Sizes before = sizes();
   changes_.clear();
   try {
     Lowering lowering(*this, call);
     row(lowering);
   } catch (const Declined& reason) {
-    undo(nodes, values, storages, guards);
+    undo(before);
     declined_.push_back(call.name + ": " + reason.what());
     add_opaque(call);
   }
 }
 
-void GraphBuilder::undo(size_t nodes, size_t values, size_t storages, size_t guards) {
+GraphBuilder::Sizes GraphBuilder::sizes() const {
+  return {graph_.nodes.size(), graph_.values.size(), storages_.size(), guards_.size(),
+          naturals_.size()};
+}
+
+void GraphBuilder::undo(const Sizes& before) {
   for (; !changes_.empty(); changes_.pop_back()) {
     Change& last = changes_.back();
     if (!last.before.input && storages_[last.storage].input) {
@@ -56,10 +58,11 @@ void GraphBuilder::undo(size_t nodes, size_t values, size_t storages, size_t gua
     }
     storages_[last.storage] = std::move(last.before);
   }
-  graph_.nodes.resize(nodes);
-  graph_.values.resize(values);
-  storages_.resize(storages);
-  guards_.resize(guards);
+  graph_.nodes.resize(before.nodes);
+  graph_.values.resize(before.values);
+  storages_.resize(before.storages);
+  guards_.resize(before.guards);
+  naturals_.resize(before.naturals);
 }
 
 void GraphBuilder::add_opaque(const OpCall& call) {
@@ -178,6 +181,10 @@ void GraphBuilder::append(Primitive primitive, Extents dims, size_t parallel,
 
 void GraphBuilder::guard(const Number& number) {
   if (number.input) guards_.push_back({*number.input, number});
+}
+
+void GraphBuilder::guard_natural(const Extent& extent) {
+  if (!extent.is_constant()) naturals_.push_back(extent);
 }
 
 Graph GraphBuilder::finish(std::span<const StorageId> leaving) {

@@ -59,6 +59,8 @@ class GraphBuilder {
               std::span<const Tensor> targets);
   // The graph holds only where the scalar input has this value.
   void guard(const Number& number);
+  // The graph holds only where this is not negative.
+  void guard_natural(const Extent& extent);
 
   // Ends the graph: the values of `leaving` storages, those written, are its outputs, in this
   // order; nodes that nothing needs stay.
@@ -69,6 +71,7 @@ class GraphBuilder {
   // Of the graph's outputs, in order, as finish left them.
   const std::vector<StorageId>& output_storages() const { return output_storages_; }
   const std::vector<NumberGuard>& guards() const { return guards_; }
+  const std::vector<Extent>& naturals() const { return naturals_; }
   // Why calls became opaque nodes, in order: "aten::sort: no row".
   const std::vector<std::string>& declined() const { return declined_; }
   // Nodes so far.
@@ -89,7 +92,16 @@ class GraphBuilder {
   };
 
   Storage& change(StorageId storage);
-  void undo(size_t nodes, size_t values, size_t storages, size_t guards);
+  // How much there is of what a row may add.
+  struct Sizes {
+    size_t nodes = 0;
+    size_t values = 0;
+    size_t storages = 0;
+    size_t guards = 0;
+    size_t naturals = 0;
+  };
+  Sizes sizes() const;
+  void undo(const Sizes& before);
   Extent count(StorageId storage, DType dtype) const;
 
   Refusal refusal_;
@@ -98,6 +110,7 @@ class GraphBuilder {
   std::vector<StorageId> input_storages_;
   std::vector<StorageId> output_storages_;
   std::vector<NumberGuard> guards_;
+  std::vector<Extent> naturals_;
   std::vector<std::string> declined_;
   std::vector<Change> changes_;  // by the call that is being added
   uint32_t call_ = 0;

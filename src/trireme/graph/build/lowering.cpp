@@ -53,6 +53,14 @@ int64_t Lowering::integer(size_t arg) const {
   return *value;
 }
 
+Extent Lowering::place(size_t arg, const Extent& size) {
+  const Extent& given = extent(arg);
+  const auto value = given.constant();
+  const Extent at = value && *value < 0 ? size + *value : given;
+  builder_.guard_natural(at);
+  return at;
+}
+
 std::vector<int64_t> Lowering::integers(size_t arg) const {
   if (arg < call_.args.size() && std::holds_alternative<Extent>(call_.args[arg])) {
     return {integer(arg)};

@@ -46,6 +46,9 @@ class Lowering {
   const Extent& extent(size_t arg) const;
   const Extents& extents(size_t arg) const;
   int64_t integer(size_t arg) const;  // declines where it depends on a symbol
+  // A place within `size`, given from its end where it is a negative constant. Where it depends on
+  // a symbol, the graph holds while it is not negative.
+  Extent place(size_t arg, const Extent& size);
   // Ints that depend on no symbol; a single int counts as a list of one.
   std::vector<int64_t> integers(size_t arg) const;
   std::optional<DType> dtype(size_t arg) const;

@@ -46,6 +46,19 @@ Windows windows_of(const Lowering& lowering, size_t first_arg, bool dilated) {
   return windows;
 }
 
+// Without the taps that no window has within the source: kernels may be far larger than it.
+Windows clipped(Windows windows, const Tensor& source) {
+  const size_t first = source.rank() - windows.dims();
+  for (size_t i = 0; i < windows.dims(); ++i) {
+    const Extent size = source.sizes[first + i];
+    if (!size.is_constant()) continue;
+    const int64_t reach = size.constant_part() + windows.padding[i];
+    const int64_t taps = (reach + windows.dilation[i] - 1) / windows.dilation[i];
+    windows.kernel[i] = std::min(windows.kernel[i], std::max<int64_t>(taps, 1));
+  }
+  return windows;
+}
+
 // The source within a border wide enough for all windows of the `output` sizes.
 Tensor padded(Lowering& lowering, const Tensor& source, const Extents& output,
               const Windows& windows, double border, DType compute) {
@@ -125,7 +138,7 @@ template <size_t dims>
 void max_pool(Lowering& lowering) {
   const Tensor& source = lowering.tensor(0);
   const Tensor& target = lowering.output(0);
-  const Windows windows = windows_of<dims>(lowering, 1, /*dilated=*/true);
+  const Windows windows = clipped(windows_of<dims>(lowering, 1, /*dilated=*/true), source);
   const Tensor whole =
       padded(lowering, source, target.sizes, windows, lowest_of(source.dtype), source.dtype);
   const Tensor spread = in_windows(whole, target.sizes, windows);
@@ -211,11 +224,12 @@ void average_pool(Lowering& lowering) {
   require(is_floating(source.dtype), "an average of integers");
   const DType compute = compute_type(source.dtype);
   const Windows windows = windows_of<dims>(lowering, 1, /*dilated=*/false);
-  const Tensor whole = padded(lowering, source, target.sizes, windows, 0, compute);
+  const Windows read = clipped(windows, source);
+  const Tensor whole = padded(lowering, source, target.sizes, read, 0, compute);
   const Tensor sum = lowering.temporary(compute, target.sizes);
   {
-    Loop loop(lowering, target.sizes, taps_of(windows));
-    loop.store(sum, loop.load(in_windows(whole, target.sizes, windows), compute));
+    Loop loop(lowering, target.sizes, taps_of(read));
+    loop.store(sum, loop.load(in_windows(whole, target.sizes, read), compute));
     loop.reduce(ReduceOp::Sum);
   }
   Loop loop(lowering, target.sizes);
@@ -233,7 +247,8 @@ void average_pool_backward(Lowering& lowering) {
   const Tensor& target = lowering.output(0);
   const DType compute = compute_type(grad.dtype);
   const Windows windows = windows_of<dims>(lowering, 2, /*dilated=*/false);
-  require(windows.taps() <= kMostTaps, "a large window");
+  const Windows touching = clipped(windows, source);
+  require(touching.taps() <= kMostTaps, "a large window");
   const size_t first = grad.rank() - dims;
   const Tensor share = lowering.temporary(compute, grad.sizes);
   {
@@ -244,7 +259,7 @@ void average_pool_backward(Lowering& lowering) {
   }
   Extents sizes = source.sizes;
   for (size_t i = 0; i < dims; ++i) {
-    const Extent reach = (grad.sizes[first + i] - 1) * windows.stride[i] + windows.kernel[i];
+    const Extent reach = (grad.sizes[first + i] - 1) * windows.stride[i] + touching.kernel[i];
     const Extent missing = reach - source.sizes[first + i] - windows.padding[i];
     require(missing.is_constant(), "pooling of sizes that vary");
     sizes[first + i] = source.sizes[first + i] + windows.padding[i] +
@@ -252,12 +267,12 @@ void average_pool_backward(Lowering& lowering) {
   }
   const Tensor sum = lowering.temporary(compute, sizes);
   fill(lowering, sum, 0);
-  for (int64_t tap = 0; tap < windows.taps(); ++tap) {
+  for (int64_t tap = 0; tap < touching.taps(); ++tap) {
     Tensor touched = sum;
     int64_t rest = tap;
     for (size_t i = dims; i-- > 0;) {
-      const int64_t at = rest % windows.kernel[i];
-      rest /= windows.kernel[i];
+      const int64_t at = rest % touching.kernel[i];
+      rest /= touching.kernel[i];
       touched.offset += sum.strides[first + i] * at;
       touched.sizes[first + i] = grad.sizes[first + i];
       touched.strides[first + i] = sum.strides[first + i] * windows.stride[i];

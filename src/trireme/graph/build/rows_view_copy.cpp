@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies of views, writes into views, and the gradients of views: a Map that reads or writes
 // through the view.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -20,13 +21,13 @@ namespace {
 // Where `start` lies, counted from the end if negative and held within the size.
 Extent slice_start(Lowering& lowering, size_t arg, const Extent& size) {
   if (!lowering.given(arg)) return 0;
-  const Extent& start = lowering.extent(arg);
-  const auto value = start.constant();
-  if (!value) decline("a slice whose start varies");
-  const auto known = size.constant();
-  if (*value >= 0) return known ? std::min(*value, *known) : *value;
-  if (!known) return size + *value;
-  return std::max<int64_t>(*known + *value, 0);
+  const Extent start = lowering.place(arg, size);
+  if (const auto value = start.constant()) {
+    const auto known = size.constant();
+    return known ? std::clamp<int64_t>(*value, 0, *known) : start;
+  }
+  lowering.builder().guard_natural(size - start);
+  return start;
 }
 
 // `like` has the slice's size along `dim`.
@@ -41,8 +42,7 @@ Tensor sliced(Lowering& lowering, const Tensor& of, size_t first_arg, const Tens
 Tensor selected(Lowering& lowering, const Tensor& of, size_t first_arg) {
   require(of.rank() > 0, "an element of a scalar");
   const size_t dim = wrap_dim(lowering.integer(first_arg), of.rank());
-  const int64_t index = lowering.integer(first_arg + 1);
-  return select(of, dim, index >= 0 ? Extent(index) : of.sizes[dim] + index);
+  return select(of, dim, lowering.place(first_arg + 1, of.sizes[dim]));
 }
 
 Tensor diagonal_of(Lowering& lowering, const Tensor& of, size_t first_arg) {

@@ -80,7 +80,9 @@ CompiledProgram::~CompiledProgram() {
   if (!describe_to_.empty()) std::ofstream(describe_to_) << compiled_->describe();
 }
 
-bool CompiledProgram::accepts(const SegmentLog& log) const { return guards_hold(graph_, log); }
+bool CompiledProgram::accepts(const SegmentLog& log, std::span<const int64_t> symbols) const {
+  return guards_hold(graph_, log, symbols);
+}
 
 void CompiledProgram::run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
                           std::span<const int64_t> symbols) {

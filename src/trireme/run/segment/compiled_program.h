@@ -24,7 +24,7 @@ class CompiledProgram final : public Program {
         describe_to_(std::move(describe_to)) {}
   ~CompiledProgram() override;
 
-  bool accepts(const SegmentLog& log) const override;
+  bool accepts(const SegmentLog& log, std::span<const int64_t> symbols) const override;
   void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
            std::span<const int64_t> symbols) override;
 

@@ -8,13 +8,16 @@
 
 namespace trireme::run {
 
-bool guards_hold(const SegmentGraph& graph, const SegmentLog& log) {
-  return std::ranges::all_of(graph.guards, [&](const graph::NumberGuard& guard) {
-    const NumberSource& source = graph.numbers[guard.input];
-    const graph::Number now = number_at(log, source);
-    return now.dtype == guard.value.dtype && now.integer == guard.value.integer &&
-           now.real == guard.value.real && now.imag == guard.value.imag;
-  });
+bool guards_hold(const SegmentGraph& graph, const SegmentLog& log,
+                 std::span<const int64_t> symbols) {
+  const bool natural = std::ranges::all_of(
+      graph.naturals, [&](const graph::Extent& extent) { return extent.evaluate(symbols) >= 0; });
+  return natural && std::ranges::all_of(graph.guards, [&](const graph::NumberGuard& guard) {
+           const NumberSource& source = graph.numbers[guard.input];
+           const graph::Number now = number_at(log, source);
+           return now.dtype == guard.value.dtype && now.integer == guard.value.integer &&
+                  now.real == guard.value.real && now.imag == guard.value.imag;
+         });
 }
 
 compile::RunValues run_values(const SegmentGraph& graph, const SegmentLog& log,

@@ -11,7 +11,8 @@
 namespace trireme::run {
 
 // Whether the calls' numbers are those that the graph was built for, where it was built for some.
-bool guards_hold(const SegmentGraph& graph, const SegmentLog& log);
+bool guards_hold(const SegmentGraph& graph, const SegmentLog& log,
+                 std::span<const int64_t> symbols);
 
 // Numbers, random states, and the symbols' values.
 compile::RunValues run_values(const SegmentGraph& graph, const SegmentLog& log,

@@ -14,7 +14,9 @@
 
 namespace trireme::run {
 
-bool InterpretedProgram::accepts(const SegmentLog& log) const { return guards_hold(graph_, log); }
+bool InterpretedProgram::accepts(const SegmentLog& log, std::span<const int64_t> symbols) const {
+  return guards_hold(graph_, log, symbols);
+}
 
 void InterpretedProgram::run(const SegmentLog& log,
                              std::span<record::VirtualStorage* const> storages,

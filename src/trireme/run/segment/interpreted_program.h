@@ -17,7 +17,7 @@ class InterpretedProgram final : public Program {
   InterpretedProgram(std::shared_ptr<const SegmentLog> log, SegmentGraph graph)
       : log_(std::move(log)), graph_(std::move(graph)) {}
 
-  bool accepts(const SegmentLog& log) const override;
+  bool accepts(const SegmentLog& log, std::span<const int64_t> symbols) const override;
   void run(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
            std::span<const int64_t> symbols) override;
 

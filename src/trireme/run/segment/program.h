@@ -20,8 +20,8 @@ class Program {
   Program& operator=(const Program&) = delete;
   virtual ~Program() = default;
 
-  // Whether it is right for these values of the calls' numbers.
-  virtual bool accepts(const SegmentLog& log) const = 0;
+  // Whether it is right for these values of the calls' numbers and of its symbols.
+  virtual bool accepts(const SegmentLog& log, std::span<const int64_t> symbols) const = 0;
   // Runs it: `log` has the segment's calls with this time's values, `storages` are the log's,
   // `symbols` the values of the program's symbols.
   // Leaves the values of all storages that did not die. Errors of a call are left in the storages

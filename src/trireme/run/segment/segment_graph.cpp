@@ -42,6 +42,7 @@ std::optional<SegmentGraph> build_graph(const SegmentLog& log, const std::vector
   result.numbers = reader.numbers();
   result.randoms = reader.randoms();
   result.guards = builder.guards();
+  result.naturals = builder.naturals();
   return result;
 }
 

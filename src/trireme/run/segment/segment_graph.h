@@ -20,6 +20,7 @@ struct SegmentGraph {
   std::vector<NumberSource> numbers;  // what each scalar input is
   std::vector<uint32_t> randoms;      // the call that each random input belongs to
   std::vector<graph::NumberGuard> guards;
+  std::vector<graph::Extent> naturals;  // it is right where none of these is negative
   std::vector<std::string> opaque_for;  // by call: why it is an opaque node; "": it is lowered
 };
 

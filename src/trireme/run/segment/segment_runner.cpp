@@ -173,7 +173,7 @@ std::string SegmentRunner::run_program() {
       }
       symbols = std::move(*found);
     }
-    if (!known->program->program().accepts(log_)) {
+    if (!known->program->program().accepts(log_, symbols)) {
       why = "a number that decides is another";
       continue;
     }
