@@ -160,6 +160,7 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
     }
   }
   program_spin_.slept(start);
+  program_share_.slept(start, Spin::Clock::now());
   if (hooks_.leave != nullptr) hooks_.leave(state);
   if (interrupted) hooks_.raise_interrupt();
   has_executed(number);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "trireme/record/call.h"
+#include "trireme/record/program_share.h"
 #include "trireme/record/spin.h"
 
 namespace trireme::record {
@@ -76,6 +77,7 @@ class CallQueue {
   void set_wait_hooks(WaitHooks hooks) { hooks_ = hooks; }
   size_t capacity() const { return ring_.size(); }
   uint64_t waits() const { return waits_.load(std::memory_order_relaxed); }
+  const ProgramShare& program_share() const { return program_share_; }
 
   // --- executor ---
   // The next call, or null when `stop` was called and nothing is left. Blocks while the queue is
@@ -118,6 +120,7 @@ class CallQueue {
   std::atomic<bool> stopping_{false};
   Spin executor_spin_;
   Spin program_spin_;
+  ProgramShare program_share_;
   std::mutex mutex_;
   std::condition_variable executor_wakes_;
   std::condition_variable waiter_wakes_;

@@ -12,7 +12,7 @@ namespace trireme::record {
 namespace {
 
 constexpr unsigned kFewProcessors = 4;
-std::atomic<int> counted{0};
+std::atomic<int> busy_threads{0};
 
 }  // namespace
 
@@ -29,17 +29,26 @@ CountedByOpenMp::CountedByOpenMp() {
 #pragma omp parallel num_threads(2)
   asm volatile("");
 #endif
-  counted.fetch_add(1, std::memory_order_relaxed);
 }
 
 CountedByOpenMp::~CountedByOpenMp() {
-  counted.fetch_sub(1, std::memory_order_relaxed);
+  set_busy(false);
   release_openmp_team();
 }
 
-bool processors_are_shared() {
+void CountedByOpenMp::set_busy(bool busy) {
+  if (busy == busy_) return;
+  busy_ = busy;
+  busy_threads.fetch_add(busy ? 1 : -1, std::memory_order_relaxed);
+}
+
+bool processors_are_few() {
   static const bool few = std::thread::hardware_concurrency() <= kFewProcessors;
-  return few && counted.load(std::memory_order_relaxed) > 0;
+  return few;
+}
+
+bool processors_are_shared() {
+  return processors_are_few() && busy_threads.load(std::memory_order_relaxed) > 0;
 }
 
 }  // namespace trireme::record

@@ -12,20 +12,27 @@ namespace trireme::record {
 // where both teams fit.
 void release_openmp_team();
 
-// In its lifetime the calling thread counts as one that has work of its own for long: libgomp sees
-// more threads than processors, where they are, and its teams sleep instead of spinning. The two
-// threads of a team that share a core, because a busy thread of lower priority has the other, would
-// spin for a whole time slice at the end of each region.
+// In its lifetime libgomp counts the calling thread, and so sees more threads than processors,
+// where they are: its teams sleep instead of spinning. The two threads of a team that share a core,
+// because a busy thread has the other, would spin for a whole time slice at the end of each region.
 class CountedByOpenMp {
  public:
   CountedByOpenMp();
   ~CountedByOpenMp();
   CountedByOpenMp(const CountedByOpenMp&) = delete;
   CountedByOpenMp& operator=(const CountedByOpenMp&) = delete;
+
+  // Whether it is the calling thread that has work, for long.
+  void set_busy(bool busy);
+
+ private:
+  bool busy_ = false;
 };
 
-// Whether such a thread takes a good part of the processors, so that a parallel region waits for
-// the one of its threads that has no processor of its own.
+// Whether one busy thread takes a good part of the processors.
+bool processors_are_few();
+// Whether such a thread is counted as busy: a parallel region waits for the one of its threads that
+// has no processor of its own.
 bool processors_are_shared();
 
 }  // namespace trireme::record

@@ -9,11 +9,9 @@
 #include <chrono>
 #include <exception>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include "trireme/base/code_pages.h"
-#include "trireme/record/openmp_team.h"
 
 namespace trireme::run {
 namespace {
@@ -62,27 +60,46 @@ void ProgramMaker::ask(ProgramRequest request, std::shared_ptr<ProgramSlot> slot
   wakes_.notify_one();
 }
 
+void ProgramMaker::set_program_busy(bool busy) {
+  if (busy == told_busy_) return;
+  told_busy_ = busy;
+  {
+    const std::lock_guard lock(mutex_);
+    program_busy_ = busy;
+  }
+  wakes_.notify_one();
+}
+
+bool ProgramMaker::take(Job& job) {
+  std::unique_lock lock(mutex_);
+  while (!stopping_ && jobs_.empty()) {
+    if (counted_) counted_->set_busy(false);
+    if (counted_.has_value() == program_busy_) {
+      wakes_.wait(lock);
+    } else if (program_busy_) {
+      counted_.emplace();
+    } else {
+      counted_.reset();
+    }
+  }
+  if (stopping_) return false;
+  job = std::move(jobs_.front());
+  jobs_.pop_front();
+  return true;
+}
+
 void ProgramMaker::loop() {
   c10::setThreadName("trireme-compile");
   lower_priority();
-  std::optional<record::CountedByOpenMp> busy;
   {
     std::unique_lock lock(mutex_);
     wakes_.wait_for(lock, kStart, [&] { return stopping_ || !jobs_.empty(); });
     if (stopping_) return;
   }
   release_code_of_imports();
-  while (true) {
-    Job job;
-    {
-      std::unique_lock lock(mutex_);
-      if (jobs_.empty()) busy.reset();
-      wakes_.wait(lock, [&] { return stopping_ || !jobs_.empty(); });
-      if (stopping_) return;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
-    }
-    if (!busy) busy.emplace();
+  for (Job job; take(job); job = {}) {
+    if (!counted_) counted_.emplace();
+    counted_->set_busy(true);
     try {
       job.slot->fill(make_(job.request));
     } catch (const std::exception& reason) {
@@ -90,6 +107,7 @@ void ProgramMaker::loop() {
     }
     pending_.fetch_sub(1, std::memory_order_release);
   }
+  counted_.reset();  // by the thread that is counted
 }
 
 }  // namespace trireme::run

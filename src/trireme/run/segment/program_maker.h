@@ -9,8 +9,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
+#include "trireme/record/openmp_team.h"
 #include "trireme/run/segment/program.h"
 
 namespace trireme::run {
@@ -29,6 +31,9 @@ class ProgramMaker {
   void ask(ProgramRequest request, std::shared_ptr<ProgramSlot> slot);
   // How many were asked for and are neither made nor refused yet. Any thread.
   uint64_t pending() const { return pending_.load(std::memory_order_acquire); }
+  // Whether the program keeps a processor busy: OpenMP's teams then sleep while they wait, as they
+  // do while a program is made (record::CountedByOpenMp). One thread.
+  void set_program_busy(bool busy);
 
  private:
   struct Job {
@@ -37,13 +42,18 @@ class ProgramMaker {
   };
 
   void loop();
+  // Waits for a job; false: to stop.
+  bool take(Job& job);
 
   MakeProgram make_;
   std::mutex mutex_;
   std::condition_variable wakes_;
   std::deque<Job> jobs_;
   bool stopping_ = false;
+  bool program_busy_ = false;
   std::atomic<uint64_t> pending_{0};
+  std::optional<record::CountedByOpenMp> counted_;  // the maker's thread
+  bool told_busy_ = false;                          // of the thread that tells
   std::thread thread_;
 };
 

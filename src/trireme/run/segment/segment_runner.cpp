@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "trireme/record/openmp_team.h"
 #include "trireme/record/transcript.h"
 
 namespace trireme::run {
@@ -224,6 +225,7 @@ void SegmentRunner::end_segment(Cut why) {
     ask(wanted);
     if (waits) wanted->program->wait();
   }
+  maker_.set_program_busy(record::processors_are_few() && queue_.program_share().large());
   // When a longer one is ready is a matter of time.
   if (grows_ && !waits) grow(why, followed);
   log_ = SegmentLog();
