@@ -14,6 +14,14 @@ namespace {
 constexpr unsigned kFewProcessors = 4;
 std::atomic<int> busy_threads{0};
 
+void make_team() {
+#ifdef _OPENMP
+  // The second thread of the team is the one that is counted; it sleeps.
+#pragma omp parallel num_threads(2)
+  asm volatile("");
+#endif
+}
+
 }  // namespace
 
 void release_openmp_team() {
@@ -23,13 +31,7 @@ void release_openmp_team() {
 #endif
 }
 
-CountedByOpenMp::CountedByOpenMp() {
-#ifdef _OPENMP
-  // The second thread of the team is the one that is counted; it sleeps.
-#pragma omp parallel num_threads(2)
-  asm volatile("");
-#endif
-}
+CountedByOpenMp::CountedByOpenMp() { make_team(); }
 
 CountedByOpenMp::~CountedByOpenMp() {
   set_busy(false);

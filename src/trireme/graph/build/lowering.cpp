@@ -56,7 +56,7 @@ int64_t Lowering::integer(size_t arg) const {
 Extent Lowering::place(size_t arg, const Extent& size) {
   const Extent& given = extent(arg);
   const auto value = given.constant();
-  const Extent at = value && *value < 0 ? size + *value : given;
+  Extent at = value && *value < 0 ? size + *value : given;
   builder_.guard_natural(at);
   return at;
 }

@@ -21,7 +21,7 @@ namespace {
 // Where `start` lies, counted from the end if negative and held within the size.
 Extent slice_start(Lowering& lowering, size_t arg, const Extent& size) {
   if (!lowering.given(arg)) return 0;
-  const Extent start = lowering.place(arg, size);
+  Extent start = lowering.place(arg, size);
   if (const auto value = start.constant()) {
     const auto known = size.constant();
     return known ? std::clamp<int64_t>(*value, 0, *known) : start;
