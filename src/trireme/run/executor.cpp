@@ -77,16 +77,16 @@ Compiling compiling() {
 // Calls of a segment at most, 0: as many as come before the program waits; and whether that grows.
 struct Interval {
   size_t calls = 64;
-  bool grows = true;
+  Growth growth = Growth::WhenItPays;
 };
 
-// TRIREME_INTERVAL: N, or N+, which grows.
+// TRIREME_INTERVAL: N, or N+, which grows at once.
 Interval interval() {
   const auto text = base::env_string("TRIREME_INTERVAL");
   if (!text) return {};
   const bool grows = text->ends_with('+');
   const std::string digits = text->substr(0, text->size() - (grows ? 1 : 0));
-  Interval interval{0, grows};
+  Interval interval{0, grows ? Growth::AtOnce : Growth::None};
   const char* end = digits.data() + digits.size();
   const auto read = std::from_chars(digits.data(), end, interval.calls);
   if (read.ec != std::errc() || read.ptr != end) {
@@ -202,7 +202,7 @@ class Executor {
     ReferenceExecutor executor(compiling_ == Compiling::On ? Threads::AsItPays : Threads::AsEager);
     record::recorder().queue_releases(true);
     ProgramMaker maker(make);
-    SegmentRunner runner(record::recorder().queue(), maker, interval_.calls, interval_.grows,
+    SegmentRunner runner(record::recorder().queue(), maker, interval_.calls, interval_.growth,
                          [&](record::Call& call) { run(call, executor, warnings); });
     use_maker(&maker);
     uint64_t told = 0;

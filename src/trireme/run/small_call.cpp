@@ -14,9 +14,10 @@ namespace {
 
 // ATen's own grain (at::internal::GRAIN_SIZE); but norms and oneDNN's functions do not ask for it.
 constexpr int64_t kFewElements = 32768;  // of a tensor
-// Where a processor is shared, a region that takes less than about half a millisecond is over
-// sooner on one thread: the second one gets its turn after a time slice.
-constexpr int kShared = 8;
+// Where a processor is shared, a region that takes less than about two milliseconds is over sooner
+// on one thread: the second one gets its turn after a time slice, or is woken on the first one's
+// processor, since the other is never idle.
+constexpr int kShared = 32;
 
 struct Product {
   std::string_view op;

@@ -7,8 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
 
 #include "trireme/compile/code/messages.h"
 #include "trireme/graph/text/parse.h"
@@ -34,6 +38,16 @@ void expect_doubles(const Module& module) {
 
 const uint32_t kFirst[] = {0};
 
+std::set<pid_t> kernel_processes() {
+  std::set<pid_t> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::string name;
+    std::ifstream(entry.path() / "comm") >> name;  // its first 15 letters; all, here
+    if (name == "trireme-kernels") found.insert(std::stoi(entry.path().filename()));
+  }
+  return found;
+}
+
 TEST(KernelProcess, CompilesForThisProcess) {
   KernelProcess process(TRIREME_KERNELS);
   const Module first = process.compile(doubling(), true, kFirst);
@@ -54,6 +68,19 @@ TEST(KernelProcess, IsNoChildThatTheProgramCouldWaitFor) {
   KernelProcess process(TRIREME_KERNELS);
   expect_doubles(process.compile(doubling(), true, kFirst));
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+}
+
+// Linux may share out processors among sessions: in one of its own its low priority would mean
+// nothing to the program. In a group of its own it gets none of the terminal's signals.
+TEST(KernelProcess, IsInTheProgramsSessionButNotInItsGroup) {
+  const std::set<pid_t> before = kernel_processes();
+  KernelProcess process(TRIREME_KERNELS);
+  expect_doubles(process.compile(doubling(), true, kFirst));
+  // Any: another program may start one meanwhile.
+  EXPECT_TRUE(std::ranges::any_of(kernel_processes(), [&](pid_t other) {
+    return !before.contains(other) && ::getsid(other) == ::getsid(0) &&
+           ::getpgid(other) != ::getpgid(0);
+  }));
 }
 
 TEST(KernelProcess, AMissingProgramIsAnError) {

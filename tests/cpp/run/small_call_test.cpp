@@ -55,7 +55,7 @@ TEST(SmallCall, MoreAreWhereAProcessorIsShared) {
   EXPECT_TRUE(small("aten::relu", {{512, 128}}, true));
   EXPECT_FALSE(small("aten::mm", {{256, 128}, {128, 128}}));
   EXPECT_TRUE(small("aten::mm", {{256, 128}, {128, 128}}, true));
-  EXPECT_FALSE(small("aten::relu", {{4096, 128}}, true));
+  EXPECT_FALSE(small("aten::relu", {{16384, 128}}, true));
 }
 
 TEST(SmallCall, FactorsGoByTheCubeOfTheirSize) {

@@ -66,12 +66,14 @@ bool something_comes() {
   return ::poll(&input, 1, kSilence) > 0;
 }
 
-// Away from the program: out of its children, its terminal's signals and its working folder.
+// Away from the program: out of its children, its terminal's signals and its working folder. But in
+// its session: Linux may share out processors among sessions (autogroup), and one of its own would
+// get as much of them as the program, whatever its nice value.
 void detach() {
   const pid_t child = ::fork();
   if (child < 0) std::exit(EXIT_FAILURE);
   if (child > 0) ::_exit(EXIT_SUCCESS);
-  ::setsid();
+  static_cast<void>(::setpgid(0, 0));
   std::signal(SIGINT, SIG_IGN);
   static_cast<void>(::chdir("/"));
 }

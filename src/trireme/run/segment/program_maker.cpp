@@ -16,8 +16,9 @@
 namespace trireme::run {
 namespace {
 
-// The program's own threads go first: where all cores are busy, this one gets a quarter of one.
-constexpr int kNice = 5;
+// The program's own threads go first: where all cores are busy, this one and the process that it
+// starts get a tenth of one.
+constexpr int kNice = 10;
 
 void lower_priority() {
   // On Linux a thread has a nice value of its own.
@@ -28,6 +29,11 @@ void lower_priority() {
 // After so long a program is past its imports, and giving back their code costs it little: what it
 // runs is mapped again within about a millisecond.
 constexpr std::chrono::milliseconds kStart{50};
+
+using Clock = std::chrono::steady_clock;
+// What is nice to have is made when this many times the time that making has taken so far has
+// passed: all of it then takes at most a fifth of the time of one processor.
+constexpr int64_t kRest = 4;
 
 void release_code_of_imports() {
   static std::once_flag once;
@@ -58,6 +64,13 @@ void ProgramMaker::ask(ProgramRequest request, std::shared_ptr<ProgramSlot> slot
     jobs_.push_back({std::move(request), std::move(slot)});
   }
   wakes_.notify_one();
+}
+
+bool ProgramMaker::rested() const {
+  if (pending() != 0) return false;
+  const int64_t since =
+      Clock::now().time_since_epoch().count() - made_at_.load(std::memory_order_relaxed);
+  return since >= kRest * making_.load(std::memory_order_relaxed);
 }
 
 void ProgramMaker::set_program_busy(bool busy) {
@@ -100,11 +113,16 @@ void ProgramMaker::loop() {
   for (Job job; take(job); job = {}) {
     if (!counted_) counted_.emplace();
     counted_->set_busy(true);
+    const auto begin = Clock::now();
     try {
       job.slot->fill(make_(job.request));
     } catch (const std::exception& reason) {
       job.slot->refuse(reason.what());
     }
+    const auto end = Clock::now();
+    making_.store(making_.load(std::memory_order_relaxed) + (end - begin).count(),
+                  std::memory_order_relaxed);
+    made_at_.store(end.time_since_epoch().count(), std::memory_order_relaxed);
     pending_.fetch_sub(1, std::memory_order_release);
   }
   counted_.reset();  // by the thread that is counted

@@ -31,6 +31,9 @@ class ProgramMaker {
   void ask(ProgramRequest request, std::shared_ptr<ProgramSlot> slot);
   // How many were asked for and are neither made nor refused yet. Any thread.
   uint64_t pending() const { return pending_.load(std::memory_order_acquire); }
+  // Whether it has been idle for long, compared with the time that it has spent on programs: there
+  // is time for one that the program can do without. Any thread.
+  bool rested() const;
   // Whether the program keeps a processor busy: OpenMP's teams then sleep while they wait, as they
   // do while a program is made (record::CountedByOpenMp). One thread.
   void set_program_busy(bool busy);
@@ -52,6 +55,8 @@ class ProgramMaker {
   bool stopping_ = false;
   bool program_busy_ = false;
   std::atomic<uint64_t> pending_{0};
+  std::atomic<int64_t> making_{0};                  // ticks of the steady clock, spent on programs
+  std::atomic<int64_t> made_at_{0};                 // when the last one was made
   std::optional<record::CountedByOpenMp> counted_;  // the maker's thread
   bool told_busy_ = false;                          // of the thread that tells
   std::thread thread_;

@@ -25,11 +25,11 @@ bool holdable(const Call& call) {
 }  // namespace
 
 SegmentRunner::SegmentRunner(record::CallQueue& queue, ProgramMaker& maker, size_t interval,
-                             bool grows, RunCall run)
+                             Growth growth, RunCall run)
     : queue_(queue),
       maker_(maker),
       interval_(interval),
-      grows_(grows),
+      growth_(growth),
       run_(std::move(run)),
       known_(kSegments),
       chain_(queue.capacity() * 3 / 8) {}
@@ -67,7 +67,7 @@ bool SegmentRunner::step() {
 
 void SegmentRunner::take_release(Call& call) {
   log_.release(*call.released);
-  if (grows_) released_.push_back(call.released->id);
+  if (growth_ != Growth::None) released_.push_back(call.released->id);
   if (!candidates_.empty()) {
     ++held_;
     return;
@@ -102,7 +102,7 @@ void SegmentRunner::take_call(Call& call) {
 
 void SegmentRunner::remember_storages(const Call& call) {
   note_storages(log_, call, storages_);
-  if (!grows_) return;
+  if (growth_ == Growth::None) return;
   for (size_t i = names_.size(); i < storages_.size(); ++i) names_.push_back(storages_[i]->id);
 }
 
@@ -227,7 +227,7 @@ void SegmentRunner::end_segment(Cut why) {
   }
   maker_.set_program_busy(record::processors_are_few() && queue_.program_share().large());
   // When a longer one is ready is a matter of time.
-  if (grows_ && !waits) grow(why, followed);
+  if (growth_ != Growth::None && !waits) grow(why, followed);
   log_ = SegmentLog();
   storages_.clear();
   names_.clear();
@@ -251,7 +251,8 @@ void SegmentRunner::ask(const KnownSegment* wanted) {
 }
 
 void SegmentRunner::grow(Cut why, bool followed) {
-  if (!followed || log_.calls().empty()) {  // empty: the known segments have taken it
+  const bool time = growth_ == Growth::AtOnce || maker_.rested();
+  if (!time || !followed || log_.calls().empty()) {  // empty: the known segments have taken it
     chain_.clear();
     return;
   }

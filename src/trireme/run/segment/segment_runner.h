@@ -43,13 +43,19 @@ struct SegmentCounters {
   std::map<std::string, uint64_t> left_for;  // why known segments were left, and how often
 };
 
+// Whether segments that the interval cut apart are joined.
+enum class Growth : uint8_t {
+  None,
+  WhenItPays,  // when compiling what there is has long paid
+  AtOnce,
+};
+
 class SegmentRunner {
  public:
   using RunCall = std::function<void(record::Call&)>;
 
-  // `run`: by the reference executor. `interval`: calls of a segment at most; what it cuts apart
-  // may be joined if it `grows`.
-  SegmentRunner(record::CallQueue& queue, ProgramMaker& maker, size_t interval, bool grows,
+  // `run`: by the reference executor. `interval`: calls of a segment at most.
+  SegmentRunner(record::CallQueue& queue, ProgramMaker& maker, size_t interval, Growth growth,
                 RunCall run);
 
   // Takes the next item of the queue; false when it has stopped.
@@ -80,7 +86,7 @@ class SegmentRunner {
   record::CallQueue& queue_;
   ProgramMaker& maker_;
   size_t interval_;
-  bool grows_;
+  Growth growth_;
   RunCall run_;
   KnownSegments known_;
   SegmentCounters counters_;
