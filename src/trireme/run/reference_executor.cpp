@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "trireme/base/openmp.h"
-#include "trireme/record/openmp_team.h"
 #include "trireme/record/recorder.h"
 #include "trireme/run/alloc/c10_adapter.h"
 #include "trireme/run/random/random.h"
@@ -212,10 +211,7 @@ void ReferenceExecutor::run_op(Call& call) {
     }
     if (call.threads != at::get_num_threads()) at::set_num_threads(call.threads);
     const c10::AutoGradMode grad_mode(form.grad_mode);
-    // When the compiler is at work is a matter of time, and so then is how a sum rounds.
-    const bool shared =
-        record::processors_are_shared() && !at::globalContext().deterministicAlgorithms();
-    const base::OneThread alone(threads_ == Threads::AsItPays && is_small_call(form, shared));
+    const base::OneThread alone(threads_ == Threads::AsItPays && is_small_call_now(form));
     call_op(form, tensors_, call.bindings.values, call.random, stack_);
     if (call.completion != nullptr) {
       call.completion->results.assign(stack_.begin(), stack_.end());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trireme/run/small_call.h"
 
+#include <ATen/Context.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -8,6 +10,7 @@
 
 #include "trireme/base/openmp.h"
 #include "trireme/record/op_info.h"
+#include "trireme/record/openmp_team.h"
 
 namespace trireme::run {
 namespace {
@@ -92,6 +95,11 @@ bool is_small_call(const record::CallForm& form, bool shared) {
     return kFactorWork * static_cast<double>(elements) * static_cast<double>(columns) < work;
   }
   return elements < kFewElements * (shared ? kShared : 1);
+}
+
+bool is_small_call_now(const record::CallForm& form) {
+  return is_small_call(
+      form, record::processors_are_shared() && !at::globalContext().deterministicAlgorithms());
 }
 
 }  // namespace trireme::run

@@ -12,4 +12,8 @@ namespace trireme::run {
 // processor busy (record::processors_are_shared); then a second thread costs more.
 bool is_small_call(const record::CallForm& form, bool shared = false);
 
+// The same as things are now. Whether a processor is shared is a matter of time, and so then is how
+// a sum rounds: under torch.use_deterministic_algorithms(True) none counts as shared.
+bool is_small_call_now(const record::CallForm& form);
+
 }  // namespace trireme::run

@@ -59,23 +59,27 @@ Windows clipped(Windows windows, const Tensor& source) {
   return windows;
 }
 
-// The source within a border wide enough for all windows of the `output` sizes.
-Tensor padded(Lowering& lowering, const Tensor& source, const Extents& output,
-              const Windows& windows, double border, DType compute) {
-  const size_t first = source.rank() - windows.dims();
+// The sizes of the source within a border wide enough for all windows of the `output` sizes.
+Extents padded_sizes(const Tensor& source, const Extents& output, const Windows& windows) {
   Extents sizes = source.sizes;
-  bool any = false;
   for (size_t i = 0; i < windows.dims(); ++i) {
-    const size_t dim = first + i;
+    const size_t dim = source.rank() - windows.dims() + i;
     const Extent reach =
         (output[dim] - 1) * windows.stride[i] + (windows.kernel[i] - 1) * windows.dilation[i] + 1;
     const Extent missing = reach - source.sizes[dim] - windows.padding[i];
     require(missing.is_constant(), "pooling of sizes that vary");
     sizes[dim] =
         source.sizes[dim] + windows.padding[i] + std::max<int64_t>(missing.constant_part(), 0);
-    any |= sizes[dim] != source.sizes[dim];
   }
-  if (!any) return source;
+  return sizes;
+}
+
+// The source within that border.
+Tensor padded(Lowering& lowering, const Tensor& source, const Extents& output,
+              const Windows& windows, double border, DType compute) {
+  const size_t first = source.rank() - windows.dims();
+  const Extents sizes = padded_sizes(source, output, windows);
+  if (sizes == source.sizes) return source;
   Tensor result = lowering.temporary(compute, sizes);
   fill(lowering, result, border);
   Tensor inside = result;
@@ -257,14 +261,7 @@ void average_pool_backward(Lowering& lowering) {
                                                          windows, lowering.flag(6), compute));
     loop.map();
   }
-  Extents sizes = source.sizes;
-  for (size_t i = 0; i < dims; ++i) {
-    const Extent reach = (grad.sizes[first + i] - 1) * windows.stride[i] + touching.kernel[i];
-    const Extent missing = reach - source.sizes[first + i] - windows.padding[i];
-    require(missing.is_constant(), "pooling of sizes that vary");
-    sizes[first + i] = source.sizes[first + i] + windows.padding[i] +
-                       std::max<int64_t>(missing.constant_part(), 0);
-  }
+  const Extents sizes = padded_sizes(source, grad.sizes, touching);
   const Tensor sum = lowering.temporary(compute, sizes);
   fill(lowering, sum, 0);
   for (int64_t tap = 0; tap < touching.taps(); ++tap) {

@@ -56,7 +56,7 @@ void run_recorded(const LoggedCall& call, const graph::Node& node,
   }
 
   torch::jit::Stack stack;
-  const base::OneThread alone(is_small_call(form));
+  const base::OneThread alone(is_small_call_now(form));
   call_op(form, tensors, call.values, call.random, stack);
   size_t output = 0;
   const auto keep = [&](const at::Tensor& result) {
