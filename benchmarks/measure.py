@@ -101,7 +101,7 @@ def measure_rounds(comparison: Comparison, workers: list[Worker], rounds: int) -
 
 def record_bench(folder: Path) -> dict[str, Any] | None:
     """The figures of the C++ benchmark of recording, where it is built: of its middle run, since
-    the system now and then has the two threads take turns on one processor for a whole run."""
+    one now and then takes twice as long as the others."""
     binary = next((file for file in folder.glob("**/record_bench") if file.is_file()), None)
     if binary is None:
         return None
