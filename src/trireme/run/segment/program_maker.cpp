@@ -30,10 +30,9 @@ void lower_priority() {
 // runs is mapped again within about a millisecond.
 constexpr std::chrono::milliseconds kStart{50};
 
-using Clock = std::chrono::steady_clock;
 // What is nice to have is made when this many times the time that making has taken so far has
 // passed: all of it then takes at most a fifth of the time of one processor.
-constexpr int64_t kRest = 4;
+constexpr int kRest = 4;
 
 void release_code_of_imports() {
   static std::once_flag once;
@@ -67,10 +66,7 @@ void ProgramMaker::ask(ProgramRequest request, std::shared_ptr<ProgramSlot> slot
 }
 
 bool ProgramMaker::rested() const {
-  if (pending() != 0) return false;
-  const int64_t since =
-      Clock::now().time_since_epoch().count() - made_at_.load(std::memory_order_relaxed);
-  return since >= kRest * making_.load(std::memory_order_relaxed);
+  return pending() == 0 && Clock::now() >= rested_at_.load(std::memory_order_relaxed);
 }
 
 void ProgramMaker::set_program_busy(bool busy) {
@@ -110,6 +106,7 @@ void ProgramMaker::loop() {
     if (stopping_) return;
   }
   release_code_of_imports();
+  Clock::duration spent{};  // on all programs
   for (Job job; take(job); job = {}) {
     if (!counted_) counted_.emplace();
     counted_->set_busy(true);
@@ -120,9 +117,8 @@ void ProgramMaker::loop() {
       job.slot->refuse(reason.what());
     }
     const auto end = Clock::now();
-    making_.store(making_.load(std::memory_order_relaxed) + (end - begin).count(),
-                  std::memory_order_relaxed);
-    made_at_.store(end.time_since_epoch().count(), std::memory_order_relaxed);
+    spent += end - begin;
+    rested_at_.store(end + kRest * spent, std::memory_order_relaxed);
     pending_.fetch_sub(1, std::memory_order_release);
   }
   counted_.reset();  // by the thread that is counted

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -39,6 +40,8 @@ class ProgramMaker {
   void set_program_busy(bool busy);
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct Job {
     ProgramRequest request;
     std::shared_ptr<ProgramSlot> slot;
@@ -55,10 +58,9 @@ class ProgramMaker {
   bool stopping_ = false;
   bool program_busy_ = false;
   std::atomic<uint64_t> pending_{0};
-  std::atomic<int64_t> making_{0};                  // ticks of the steady clock, spent on programs
-  std::atomic<int64_t> made_at_{0};                 // when the last one was made
-  std::optional<record::CountedByOpenMp> counted_;  // the maker's thread
-  bool told_busy_ = false;                          // of the thread that tells
+  std::atomic<Clock::time_point> rested_at_{Clock::time_point::min()};  // if nothing is asked for
+  std::optional<record::CountedByOpenMp> counted_;                      // the maker's thread
+  bool told_busy_ = false;                                              // of the thread that tells
   std::thread thread_;
 };
 

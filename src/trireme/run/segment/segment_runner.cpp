@@ -251,8 +251,8 @@ void SegmentRunner::ask(const KnownSegment* wanted) {
 }
 
 void SegmentRunner::grow(Cut why, bool followed) {
-  const bool time = growth_ == Growth::AtOnce || maker_.rested();
-  if (!time || !followed || log_.calls().empty()) {  // empty: the known segments have taken it
+  const bool taken = log_.calls().empty();  // by the known segments
+  if (!followed || taken || (growth_ != Growth::AtOnce && !maker_.rested())) {
     chain_.clear();
     return;
   }
