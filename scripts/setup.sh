@@ -11,7 +11,7 @@ VENV=.venv
 STAMP=$VENV/.trireme-setup
 REQUIREMENTS=scripts/requirements.txt
 PACKAGES=(build-essential g++ cmake ninja-build ccache mold libgtest-dev flatbuffers-compiler
-  libflatbuffers-dev zlib1g-dev llvm-19-dev libzstd-dev clang-14 clang-format-14 clang-tidy-14)
+  libflatbuffers-dev zlib1g-dev llvm-19-dev libzstd-dev clang-format-14)
 
 fail() {
   echo "setup: $*" >&2

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ops over lists of tensors: what optimizers and gradient clipping issue.
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/_foreach_add_ops.h>
 #include <ATen/ops/_foreach_addcdiv_ops.h>
 #include <ATen/ops/_foreach_addcmul_ops.h>

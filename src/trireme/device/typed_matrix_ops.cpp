@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products, convolutions, attention, pooling, recurrent cells.
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/_adaptive_avg_pool2d_backward_ops.h>
 #include <ATen/ops/_adaptive_avg_pool2d_ops.h>
 #include <ATen/ops/_scaled_dot_product_attention_math_ops.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pointwise ops, copies and fills, and their gradients.
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/abs_ops.h>
 #include <ATen/ops/add_ops.h>
 #include <ATen/ops/addcdiv_ops.h>
