@@ -91,7 +91,7 @@ class CpuCompiler final : public Compiler {
 
   std::unique_ptr<CompiledGraph> compile(Graph graph,
                                          const CompileOptions& options) const override {
-    optimise(graph, {options.off, options.verify});
+    optimise(graph, {options.off, options.verify, options.pace});
     auto kept = std::make_unique<const Graph>(std::move(graph));
     std::vector<std::unique_ptr<Step>> steps;
     std::vector<ScheduledKernel> kernels;
@@ -121,7 +121,7 @@ class CpuCompiler final : public Compiler {
         steps.push_back(std::move(made));
       }
     }
-    load(*kept, fuses, kernels);
+    load(*kept, fuses, kernels, options.pace);
     if (!is_off(options.off, kScheduleForMemory)) {
       std::vector<StepAccess> access;
       access.reserve(steps.size());
@@ -151,7 +151,8 @@ class CpuCompiler final : public Compiler {
 
   // Gives the steps their machine code. Equal kernels are compiled once: the layers of a model are
   // alike, and so are segments.
-  void load(const Graph& graph, bool fuses, std::span<const ScheduledKernel> kernels) const {
+  void load(const Graph& graph, bool fuses, std::span<const ScheduledKernel> kernels,
+            base::Pace* pace) const {
     std::vector<std::string> texts;
     for (const ScheduledKernel& one : kernels) texts.push_back(print(one.step->kernel()));
     const std::lock_guard lock(mutex_);
@@ -161,12 +162,16 @@ class CpuCompiler final : public Compiler {
       if (loaded_.try_emplace(texts[i]).second) fresh.push_back(i);
     }
     try {
-      if (!fresh.empty()) {
+      for (std::span<const uint32_t> left = fresh; !left.empty();) {
+        if (pace != nullptr) pace->rest();
+        const auto part = left.first(std::min(left.size(), kAtOnce));
+        left = left.subspan(part.size());
         std::vector<uint32_t> steps;
-        steps.reserve(fresh.size());
-        for (const uint32_t i : fresh) steps.push_back(kernels[i].number);
-        const auto module = std::make_shared<const Module>(process_.compile(graph, fuses, steps));
-        for (const uint32_t i : fresh) {
+        steps.reserve(part.size());
+        for (const uint32_t i : part) steps.push_back(kernels[i].number);
+        const auto module =
+            std::make_shared<const Module>(process_.compile(graph, fuses, steps, pace));
+        for (const uint32_t i : part) {
           loaded_[texts[i]] = {module, module->function(name_of_step(kernels[i].number))};
         }
       }
@@ -180,6 +185,9 @@ class CpuCompiler final : public Compiler {
     }
   }
 
+  // Kernels, 10 to 20 ms of work: more would be felt by a program that is to be left alone. One by
+  // one would cost a tenth more.
+  static constexpr size_t kAtOnce = 4;
   // Programs keep the modules that they use, whatever is forgotten here.
   static constexpr size_t kKernels = 16384;
   struct LoadedKernel {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "trireme/base/pace.h"
 #include "trireme/graph/interpret/interpret.h"
 #include "trireme/graph/ir/graph.h"
 #include "trireme/graph/ir/number.h"
@@ -79,6 +80,7 @@ struct CompileOptions {
   bool verify = false;           // check the graph after each pass; CompileError names the pass
   std::vector<std::string> off;  // passes to leave out, of Compiler::switches()
   bool measure = false;          // the time of each step, for describe()
+  base::Pace* pace = nullptr;    // rests in between; null: goes through with it
 };
 
 class Compiler {

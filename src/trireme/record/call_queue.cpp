@@ -87,6 +87,13 @@ Call* CallQueue::front() {
 Call* CallQueue::peek(uint64_t ahead) {
   const uint64_t number = executed_.load(std::memory_order_relaxed) + 1 + ahead;
   if (number <= known_appended_) return &ring_[number & mask_];
+  const Spin::Clock::time_point start = Spin::Clock::now();
+  Call* call = wait_for(number);
+  executor_waited_ += Spin::Clock::now() - start;
+  return call;
+}
+
+Call* CallQueue::wait_for(uint64_t number) {
   const bool over = executor_spin_.until([&] {
     known_appended_ = appended_.load(std::memory_order_acquire);
     return number <= known_appended_ || must_run(number);

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from geometry import is_strided, tensors_of
+from geometry import is_strided, storage_of, tensors_of
 from torch.utils._pytree import tree_flatten
 
 _INTS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -112,16 +112,9 @@ def compare_tree(
     return None
 
 
-def storage_key(tensor: torch.Tensor) -> int:
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):
-        return 0
-
-
 def sharing(tree: Any) -> list[int]:
     """For each tensor of the tree, the first tensor that has the same storage."""
-    keys = [storage_key(t) for t in tensors_of(tree)]
+    keys = [storage_of(t) for t in tensors_of(tree)]
     return [keys.index(k) if k else i for i, k in enumerate(keys)]
 
 

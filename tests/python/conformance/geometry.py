@@ -16,6 +16,16 @@ def is_strided(tensor: torch.Tensor) -> bool:
     return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_nested
 
 
+def storage_of(value: Any) -> int:
+    """Names the storage of a tensor; 0: it has none, or the value is no tensor."""
+    if not isinstance(value, torch.Tensor):
+        return 0
+    try:
+        return int(value.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return 0
+
+
 class Copier:
     """Clones tensors onto a device so that two that share a storage share one there, too.
 

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from geometry import LAYOUTS, Copier, is_strided, tensors_of  # noqa: E402
+from geometry import LAYOUTS, Copier, is_strided, storage_of, tensors_of  # noqa: E402
 
 Geometry = tuple[Any, ...]
 
@@ -44,15 +44,6 @@ def freeze(value: Any) -> Any:
     if isinstance(value, torch.Generator):
         return "generator"
     return (type(value), repr(value))
-
-
-def storage_of(value: Any) -> int:
-    if not isinstance(value, torch.Tensor):
-        return 0
-    try:
-        return int(value.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):
-        return 0
 
 
 def aliases(outs: list[Any], ins: list[torch.Tensor]) -> list[tuple[int, ...]]:

@@ -59,7 +59,7 @@ void KernelProcess::start() {
 }
 
 Module KernelProcess::compile(const graph::Graph& graph, bool fuses,
-                              std::span<const uint32_t> steps) {
+                              std::span<const uint32_t> steps, base::Pace* pace) {
   AddressRange range(kAddresses);
   const std::vector<uint8_t> request =
       encode({graph::print(graph), fuses, {steps.begin(), steps.end()}, range.base(), externals()});
@@ -77,6 +77,7 @@ Module KernelProcess::compile(const graph::Graph& graph, bool fuses,
         stop();
         throw CompileError("the process that compiles kernels gave a damaged answer");
       }
+      if (pace != nullptr) pace->add(reply->processor_time);
       if (!reply->error.empty()) throw CompileError(reply->error);
       return {std::move(range), reply->image};
     }

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "trireme/base/pace.h"
 #include "trireme/compile/code/code.h"
 #include "trireme/graph/ir/graph.h"
 
@@ -25,8 +26,9 @@ class KernelProcess {
 
   // The kernels of these steps of form_clusters(graph, fuses), by name_of_step. Throws
   // CompileError; where the process ended in the middle of it, the next call starts another one.
-  // Any thread.
-  Module compile(const graph::Graph& graph, bool fuses, std::span<const uint32_t> steps);
+  // `pace`, if any, is told of the process's work. Any thread.
+  Module compile(const graph::Graph& graph, bool fuses, std::span<const uint32_t> steps,
+                 base::Pace* pace = nullptr);
 
  private:
   void start();

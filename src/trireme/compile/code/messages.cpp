@@ -65,9 +65,10 @@ std::vector<uint8_t> encode(const KernelRequest& request) {
 
 std::vector<uint8_t> encode(const KernelReply& reply) {
   flatbuffers::FlatBufferBuilder builder(reply.image.bytes.size() + 4096);
+  const auto processor_ns = static_cast<uint64_t>(reply.processor_time.count());
   if (!reply.error.empty()) {
     const auto error = builder.CreateString(reply.error);
-    builder.Finish(message::CreateReply(builder, error));
+    builder.Finish(message::CreateReply(builder, error, 0, 0, 0, processor_ns));
     return taken(builder);
   }
   std::vector<flatbuffers::Offset<message::Entry>> entries;
@@ -77,7 +78,8 @@ std::vector<uint8_t> encode(const KernelReply& reply) {
   const auto bytes = builder.CreateVector(
       reinterpret_cast<const uint8_t*>(reply.image.bytes.data()), reply.image.bytes.size());
   const auto all = builder.CreateVector(entries);
-  builder.Finish(message::CreateReply(builder, 0, bytes, reply.image.code_bytes, all));
+  builder.Finish(
+      message::CreateReply(builder, 0, bytes, reply.image.code_bytes, all, processor_ns));
   return taken(builder);
 }
 
@@ -99,6 +101,8 @@ std::optional<KernelReply> decode_reply(std::span<const uint8_t> bytes) {
   const auto* from = verified<message::Reply>(bytes);
   if (from == nullptr) return std::nullopt;
   KernelReply reply;
+  reply.processor_time =
+      std::chrono::nanoseconds(static_cast<std::chrono::nanoseconds::rep>(from->processor_ns()));
   if (from->error() != nullptr) {
     reply.error = from->error()->str();
     return reply;

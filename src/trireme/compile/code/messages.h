@@ -3,6 +3,7 @@
 // bytes of length, then a FlatBuffer (kernels.fbs).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -26,6 +27,7 @@ struct KernelRequest {
 struct KernelReply {
   std::string error;  // empty: none
   Image image;
+  std::chrono::nanoseconds processor_time{};  // that it took
 };
 
 std::string name_of_step(uint32_t step);

@@ -60,6 +60,7 @@ void optimise(graph::Graph& graph, const PassOptions& options) {
   for (const Pass& pass : passes()) {
     if (is_off(options.off, pass.name)) continue;
     pass.run(graph);
+    if (options.pace != nullptr) options.pace->rest();
     if (!options.verify) continue;
     const auto problems = graph::verify(graph);
     if (problems.empty()) continue;

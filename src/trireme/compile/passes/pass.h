@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "trireme/base/pace.h"
 #include "trireme/graph/ir/graph.h"
 
 namespace trireme::compile {
@@ -31,6 +32,7 @@ inline constexpr std::string_view kTryLibraries = "try_libraries";
 struct PassOptions {
   std::vector<std::string> off;  // names of switches()
   bool verify = false;           // check the graph after each pass
+  base::Pace* pace = nullptr;    // rests after each pass; null: none
 };
 
 bool is_off(const std::vector<std::string>& off, std::string_view name);

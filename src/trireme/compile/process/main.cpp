@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "trireme/base/pace.h"
 #include "trireme/compile/cluster/form.h"
 #include "trireme/compile/cluster/step_kernel.h"
 #include "trireme/compile/code/messages.h"
@@ -53,12 +54,16 @@ compile::Image make_image(const compile::KernelRequest& request) {
 
 compile::KernelReply answer(const std::vector<uint8_t>& message) {
   const auto request = compile::decode_request(message);
-  if (!request) return {"trireme-kernels: a damaged request", {}};
+  if (!request) return {"trireme-kernels: a damaged request", {}, {}};
+  const auto begin = trireme::base::thread_time();
+  compile::KernelReply reply;
   try {
-    return {{}, make_image(*request)};
+    reply.image = make_image(*request);
   } catch (const std::exception& error) {
-    return {error.what(), {}};
+    reply.error = error.what();
   }
+  reply.processor_time = trireme::base::thread_time() - begin;
+  return reply;
 }
 
 bool something_comes() {

@@ -130,6 +130,7 @@ std::unique_ptr<Program> make_compiled_program(const ProgramRequest& request) {
   const std::string path = dump_path();
   if (!path.empty()) std::ofstream(path + ".graph") << graph::print(graph->graph);
   options.measure = !path.empty();
+  options.pace = request.pace;
   options.off = passes_off();
   // A packed product may round otherwise than the one it takes the place of.
   if (is_deterministic(*request.log)) {

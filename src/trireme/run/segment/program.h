@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "trireme/base/pace.h"
 #include "trireme/run/segment/fit_symbols.h"
 #include "trireme/run/segment/segment_log.h"
 
@@ -35,6 +36,7 @@ struct ProgramRequest {
   std::shared_ptr<const SegmentLog> log;
   std::vector<bool> varies;              // by value, calls laid flat: it was seen with another one
   std::shared_ptr<const SymbolFit> fit;  // for all numbers that it explains; null: for the log's
+  base::Pace* pace = nullptr;            // of whoever makes it
 };
 
 // Where the compiler's thread leaves a program for the executor's.

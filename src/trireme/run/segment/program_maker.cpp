@@ -51,6 +51,7 @@ ProgramMaker::~ProgramMaker() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  set_share(1);
   wakes_.notify_one();
   thread_.join();
 }
@@ -97,6 +98,12 @@ bool ProgramMaker::take(Job& job) {
   return true;
 }
 
+void ProgramMaker::count(bool busy) {
+  if (!busy) return counted_.reset();
+  if (!counted_) counted_.emplace();
+  counted_->set_busy(true);
+}
+
 void ProgramMaker::loop() {
   c10::setThreadName("trireme-compile");
   lower_priority();
@@ -108,16 +115,18 @@ void ProgramMaker::loop() {
   release_code_of_imports();
   Clock::duration spent{};  // on all programs
   for (Job job; take(job); job = {}) {
-    if (!counted_) counted_.emplace();
-    counted_->set_busy(true);
+    count(true);
+    job.request.pace = &pace_;
     const auto begin = Clock::now();
+    const auto rested = pace_.rested();
+    pace_.begin();
     try {
       job.slot->fill(make_(job.request));
     } catch (const std::exception& reason) {
       job.slot->refuse(reason.what());
     }
     const auto end = Clock::now();
-    spent += end - begin;
+    spent += end - begin - (pace_.rested() - rested);
     rested_at_.store(end + kRest * spent, std::memory_order_relaxed);
     pending_.fetch_sub(1, std::memory_order_release);
   }

@@ -35,6 +35,8 @@ class ProgramMaker {
   // Whether it has been idle for long, compared with the time that it has spent on programs: there
   // is time for one that the program can do without. Any thread.
   bool rested() const;
+  // Of the time, the part in which it may work. Any thread.
+  void set_share(double share) { pace_.set_share(share); }
   // Whether the program keeps a processor busy: OpenMP's teams then sleep while they wait, as they
   // do while a program is made (record::CountedByOpenMp). One thread.
   void set_program_busy(bool busy);
@@ -48,6 +50,8 @@ class ProgramMaker {
   };
 
   void loop();
+  // Whether its thread counts as one that keeps a processor busy.
+  void count(bool busy);
   // Waits for a job; false: to stop.
   bool take(Job& job);
 
@@ -59,8 +63,9 @@ class ProgramMaker {
   bool program_busy_ = false;
   std::atomic<uint64_t> pending_{0};
   std::atomic<Clock::time_point> rested_at_{Clock::time_point::min()};  // if nothing is asked for
-  std::optional<record::CountedByOpenMp> counted_;                      // the maker's thread
-  bool told_busy_ = false;                                              // of the thread that tells
+  base::Pace pace_{[this](bool sleeps) { count(!sleeps); }};
+  std::optional<record::CountedByOpenMp> counted_;  // the maker's thread
+  bool told_busy_ = false;                          // of the thread that tells
   std::thread thread_;
 };
 

@@ -84,9 +84,11 @@ void SegmentRunner::take_call(Call& call) {
   if (begins_step(call)) {
     if (!log_.calls().empty()) end_segment(Cut::Step);
     backward_seen_ = false;
+    step_pace_.begin_step(StepPace::Clock::now(), maker_.pending() > 0);
   } else if (log_.calls().size() >= interval_ && !may_go_on()) {
     end_segment(Cut::Interval);
   }
+  step_pace_.take_call(*call.form);
   last_phase_ = call.phase;
   backward_seen_ |= call.phase == Phase::Backward;
   if (log_.calls().empty()) first_ = call.number;
@@ -221,6 +223,7 @@ void SegmentRunner::end_segment(Cut why) {
   candidates_.clear();
   if (record::lines_wanted()) tell(why, followed ? "" : left.empty() ? "not known" : left);
   const bool waits = is_deterministic(log_);
+  set_share(waits);
   if (const KnownSegment* wanted = known_.enter(log_)) {
     ask(wanted);
     if (waits) wanted->program->wait();
@@ -242,6 +245,13 @@ void SegmentRunner::tell(Cut why, const std::string& left) const {
   record::note_line("         -- segment of " + std::to_string(calls) + " calls from " +
                     std::to_string(first_) + " on, cut: " + kReasons[static_cast<size_t>(why)] +
                     (left.empty() ? "; ran as compiled code" : "; ran call by call: " + left));
+}
+
+// Of a fixed interval, what is asked for is wanted soon.
+void SegmentRunner::set_share(bool waits) {
+  if (growth_ != Growth::WhenItPays || !record::processors_are_few()) return;
+  step_pace_.look(StepPace::Clock::now(), queue_.executor_waited());
+  maker_.set_share(waits ? 1 : step_pace_.share());
 }
 
 void SegmentRunner::ask(const KnownSegment* wanted) {

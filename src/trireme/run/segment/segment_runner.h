@@ -15,6 +15,7 @@
 #include "trireme/run/segment/program_maker.h"
 #include "trireme/run/segment/segment_chain.h"
 #include "trireme/run/segment/segment_log.h"
+#include "trireme/run/segment/step_pace.h"
 
 namespace trireme::run {
 
@@ -80,6 +81,7 @@ class SegmentRunner {
   bool may_go_on() const;
   void grow(Cut why, bool followed);
   void ask(const KnownSegment* wanted);
+  void set_share(bool waits);
   // For explain: what became of the segment.
   void tell(Cut why, const std::string& left) const;
 
@@ -102,6 +104,7 @@ class SegmentRunner {
   SegmentChain chain_;
   std::vector<KnownSegment*> candidates_;  // what it may become; holds back while any
   size_t held_ = 0;                        // items of the queue that are held back
+  StepPace step_pace_;
   record::Phase last_phase_ = record::Phase::Neither;
   bool backward_seen_ = false;
 };
