@@ -37,7 +37,7 @@ DOCS = ROOT / "docs"
 @click.option("--quick", is_flag=True, help="few rounds, prints only")
 @click.option("--rounds", type=click.IntRange(1), help="timed rounds  [default: 15, quick 3]")
 @click.option(
-    "--processes", type=click.IntRange(1), help="fresh ones for first steps  [default: 3, quick 1]"
+    "--processes", type=click.IntRange(1), help="fresh ones for first steps  [default: 2, quick 1]"
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="instead of docs/")
 @click.option("--json", "json_file", type=click.Path(path_type=Path))

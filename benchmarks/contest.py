@@ -8,6 +8,7 @@ contender stays, warms up until it compiles no more, and is timed by turns. Only
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from benchmarks.process import Worker, WorkerError
 from benchmarks.programs import PROGRAMS
 
 FIRST_STEPS = 20
+FEWEST_ROUNDS = 5
 VARYING_WARM_STEPS = 50  # where sizes vary: what comes before is warming up
 
 
@@ -28,7 +30,8 @@ class Effort:
     """How much is measured. Times in seconds."""
 
     rounds: int = 15
-    processes: int = 3  # fresh ones for the first steps; those with torch.compile: one
+    enough: float = 60.0  # of rounds: no more are begun after it, but for the fewest
+    processes: int = 2  # fresh ones for the first steps; those with torch.compile: one
     warm: float = 120.0  # at most, of each contender
     first_steps: int = FIRST_STEPS
     steps: int | None = None  # in one round; None: as the program has it
@@ -156,7 +159,10 @@ def measure_rounds(
         for name in workers:
             ask(name, "run", furthest - len(results[name].losses))
     steps = effort.steps or PROGRAMS[program].steps
-    for _ in range(effort.rounds):
+    end = time.monotonic() + effort.enough
+    for number in range(effort.rounds):
+        if number >= FEWEST_ROUNDS and time.monotonic() > end:
+            break
         for name in workers:
             seconds = ask(name, "run", steps)
             if seconds:
