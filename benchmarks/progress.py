@@ -32,6 +32,10 @@ class Progress:
         self._state = state
         return moved
 
+    def rests(self) -> bool:
+        """Whether more will be compiled later: segments are joined once the compiler has rested."""
+        return self._target.device.type == "trireme" and not self.counters()["compiler_rested"]
+
     def counters(self) -> dict[str, int]:
         """What the device counted of its segments; empty for others."""
         if self._target.device.type != "trireme":

@@ -30,9 +30,8 @@ from benchmarks.progress import Progress
 from benchmarks.usage import Helpers, peak_memory_kib
 
 SEED = 0
-# Warm: nothing was compiled for so many steps and seconds. Seconds, because segments are joined a
-# while after they were compiled.
-SETTLED_STEPS, SETTLED_SECONDS = 8, 3.0
+# Warm: for so many steps and seconds nothing was compiled, or was to be after a rest.
+SETTLED_STEPS, SETTLED_SECONDS = 8, 1.0
 
 
 def synchronize(device: torch.device) -> None:
@@ -51,6 +50,7 @@ class Runner:
     steps: int = 0
     elapsed: float = 0.0  # seconds of all steps so far
     settled_at: tuple[int, float] = (0, 0.0)  # steps and seconds when something was last compiled
+    rested_at: tuple[int, float] = (0, 0.0)  # when that, or a rest after it, ended
     seconds: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
@@ -64,11 +64,13 @@ class Runner:
         self.seconds.append(spent)
         self.losses.append(loss)
         if self.progress.moved():
-            self.settled_at = (self.steps, self.elapsed)
+            self.settled_at = self.rested_at = (self.steps, self.elapsed)
+        elif self.progress.rests():
+            self.rested_at = (self.steps, self.elapsed)
         self.helpers.observe()
 
     def settled(self) -> bool:
-        steps, seconds = self.steps - self.settled_at[0], self.elapsed - self.settled_at[1]
+        steps, seconds = self.steps - self.rested_at[0], self.elapsed - self.rested_at[1]
         return steps >= SETTLED_STEPS and seconds >= SETTLED_SECONDS
 
     def answer(self) -> dict[str, Any]:

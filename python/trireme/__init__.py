@@ -82,7 +82,8 @@ def segments() -> dict[str, int]:
     `segments` ended, of them `followed` by a compiled program (`followed_symbolically`: with sizes
     of which some vary), `diverged` after they had been held back; `calls_followed`;
     `longest_followed` in calls, what the interval has grown to; programs asked for
-    (`symbolic_asked`, `joined_asked`) and `programs_pending`; ``cuts_<reason>``;
+    (`symbolic_asked`, `joined_asked`) and `programs_pending`; `compiler_rested`: 1 when it has time
+    for joining segments; ``cuts_<reason>``;
     ``left: <reason>``: why known segments were left.
     """
     counts: dict[str, int] = _compiled().segments()

@@ -78,6 +78,7 @@ std::map<std::string, uint64_t> segments() {
       {"programs_asked", counters.programs_asked},
       {"symbolic_asked", counters.symbolic_asked},
       {"programs_pending", counters.programs_pending},
+      {"compiler_rested", counters.compiler_rested},
       {"cuts_interval", counters.cuts[0]},
       {"cuts_demand", counters.cuts[1]},
       {"cuts_step", counters.cuts[2]},

@@ -128,7 +128,10 @@ class Executor {
   SegmentCounters segments() {
     const std::lock_guard lock(counters_mutex_);
     SegmentCounters counters = counters_;
-    if (maker_ != nullptr) counters.programs_pending = maker_->pending();
+    if (maker_ != nullptr) {
+      counters.programs_pending = maker_->pending();
+      counters.compiler_rested = maker_->rested() ? 1 : 0;
+    }
     return counters;
   }
 

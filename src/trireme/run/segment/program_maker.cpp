@@ -114,12 +114,12 @@ void ProgramMaker::loop() {
   }
   release_code_of_imports();
   Clock::duration spent{};  // on all programs
+  pace_.begin();
   for (Job job; take(job); job = {}) {
     count(true);
     job.request.pace = &pace_;
     const auto begin = Clock::now();
     const auto rested = pace_.rested();
-    pace_.begin();
     try {
       job.slot->fill(make_(job.request));
     } catch (const std::exception& reason) {
@@ -129,6 +129,7 @@ void ProgramMaker::loop() {
     spent += end - begin - (pace_.rested() - rested);
     rested_at_.store(end + kRest * spent, std::memory_order_relaxed);
     pending_.fetch_sub(1, std::memory_order_release);
+    pace_.rest();
   }
   counted_.reset();  // by the thread that is counted
 }

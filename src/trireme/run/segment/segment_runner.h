@@ -40,6 +40,7 @@ struct SegmentCounters {
   uint64_t programs_asked = 0;         // to be made
   uint64_t symbolic_asked = 0;         // of these, for sizes that vary
   uint64_t programs_pending = 0;       // being made
+  uint64_t compiler_rested = 0;        // 1: ProgramMaker::rested()
   uint64_t cuts[kCuts] = {};
   std::map<std::string, uint64_t> left_for;  // why known segments were left, and how often
 };

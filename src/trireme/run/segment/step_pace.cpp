@@ -11,7 +11,7 @@ namespace {
 constexpr std::chrono::microseconds kCompiling{3700};
 // Programs whose making takes no more than the time of so many steps are made at once.
 constexpr int kSteps = 10;
-// What other programs may take of the time.
+// What making others may take of a processor's time.
 constexpr double kShare = 0.1;
 // The first step takes about as long as so many of the later ones, where they are short. So does
 // one during which programs are made at once.

@@ -18,8 +18,8 @@ class StepPace {
   using Clock = std::chrono::steady_clock;
 
   void take_call(const record::CallForm& form) {
-    if (steps_ != 0) return;
-    if (forms_.empty()) begin_ = Clock::now();
+    if (steps_ != 0 || calls_ == kCalls) return;
+    if (++calls_ == 1) begin_ = Clock::now();
     forms_.insert(&form);
   }
   // Another step than the first begins. `compiles`: there are programs to be made.
@@ -31,7 +31,10 @@ class StepPace {
   double share() const { return share_; }
 
  private:
+  static constexpr uint32_t kCalls = 1U << 16U;  // without a step: it is no such loop
+
   Clock::time_point begin_{};
+  uint32_t calls_ = 0;                                   // of the first step
   uint64_t steps_ = 0;                                   // that have ended
   Clock::duration step_{};                               // about what one takes
   std::unordered_set<const record::CallForm*> forms_{};  // of the first step's calls
