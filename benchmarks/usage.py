@@ -27,8 +27,11 @@ def nice_threads_seconds() -> float:
     seconds = 0.0
     own = int(stat("self")[NICE])
     for thread in (PROC / "self" / "task").iterdir():
-        if int(stat(f"self/task/{thread.name}")[NICE]) > own:
-            seconds += int((thread / "schedstat").read_text().split()[0]) / NANOSECONDS
+        try:
+            if int(stat(f"self/task/{thread.name}")[NICE]) > own:
+                seconds += int((thread / "schedstat").read_text().split()[0]) / NANOSECONDS
+        except OSError:
+            continue  # it has ended meanwhile
     return seconds
 
 
