@@ -89,7 +89,8 @@ Call* CallQueue::peek(uint64_t ahead) {
   if (number <= known_appended_) return &ring_[number & mask_];
   const Spin::Clock::time_point start = Spin::Clock::now();
   Call* call = wait_for(number);
-  executor_waited_ += Spin::Clock::now() - start;
+  executor_waited_.store(executor_waited() + (Spin::Clock::now() - start),
+                         std::memory_order_relaxed);
   return call;
 }
 
@@ -167,7 +168,7 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
     }
   }
   program_spin_.slept(start);
-  program_share_.slept(start, Spin::Clock::now());
+  program_share_.slept(start, Spin::Clock::now(), executor_waited());
   if (hooks_.leave != nullptr) hooks_.leave(state);
   if (interrupted) hooks_.raise_interrupt();
   has_executed(number);

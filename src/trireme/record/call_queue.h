@@ -87,8 +87,10 @@ class CallQueue {
   // calls back. Blocks until it is there or, giving null, until the program waits for a call before
   // it, or `stop` was called.
   Call* peek(uint64_t ahead);
-  // How long `peek` has waited, in all.
-  Spin::Clock::duration executor_waited() const { return executor_waited_; }
+  // How long `peek` has waited, in all. Any thread.
+  Spin::Clock::duration executor_waited() const {
+    return executor_waited_.load(std::memory_order_relaxed);
+  }
   // The call from `front` has run.
   void pop();
   // Makes `front` return null once the queue is empty; until `restart`.
@@ -115,7 +117,7 @@ class CallQueue {
   std::atomic<uint64_t> known_executed_{0};  // at least so many have run
   alignas(64) std::atomic<uint64_t> executed_{0};
   uint64_t known_appended_ = 0;  // the executor's: at least so many are there
-  Spin::Clock::duration executor_waited_{};
+  std::atomic<Spin::Clock::duration> executor_waited_{};
   alignas(64) std::atomic<bool> executor_sleeps_{false};
   std::atomic<uint64_t> wake_at_{UINT64_MAX};  // smallest number that a sleeping thread waits for
   std::atomic<uint64_t> demanded_{0};          // largest number that a thread has waited for
