@@ -108,7 +108,8 @@ class CpuCompiler final : public Compiler {
       if (node.as<graph::Opaque>() != nullptr) {
         steps.push_back(make_opaque_step(*kept, node));
       } else if (node.as<graph::Contract>() != nullptr) {
-        steps.push_back(make_contract_step(node, chooser_, tries, packable(node)));
+        steps.push_back(make_contract_step(*kept, schedule[number].clusters[0].nodes, chooser_,
+                                           tries, packable(node)));
       } else if (node.as<graph::Convolve>() != nullptr) {
         steps.push_back(
             make_convolve_step(*kept, schedule[number].clusters[0].nodes, packable(node)));

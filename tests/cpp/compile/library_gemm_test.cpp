@@ -8,6 +8,7 @@
 #include "library_support.h"
 #include "trireme/base/errors.h"
 #include "trireme/base/openmp.h"
+#include "trireme/compile/library/finish_after.h"
 
 namespace trireme::compile {
 namespace {
@@ -423,6 +424,44 @@ TEST(LibraryGemm, ConcurrentRunsAndOtherNumbersOfThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   for (const auto& result : results) EXPECT_TRUE(result);
+}
+
+// What a library that has no post-ops does: they come in a pass after it.
+TEST(FinishAfter, IsWhatTheProblemSays) {
+  using Kind = PostOpKind;
+  const auto library = onednn_library();
+  class After final : public GemmLibrary {
+   public:
+    explicit After(const GemmLibrary& plain) : plain_(plain) {}
+    std::string name() const override { return "after"; }
+    GemmResult make(const GemmProblem& problem) const override {
+      return finish_after(problem, [&](const GemmProblem& one) {
+        EXPECT_TRUE(!one.bias && one.post_ops.empty());
+        return plain_.make(one);
+      });
+    }
+
+   private:
+    const GemmLibrary& plain_;
+  };
+  const After after(*library);
+  for (const DType dtype : {DType::Float32, DType::BFloat16, DType::Float16}) {
+    for (const bool along_m : {false, true}) {
+      for (const bool packed : {false, true}) {
+        GemmProblem problem = problem_of(dtype, {3}, 17, 300, 8);
+        problem.packed_b = packed;
+        problem.bias = GemmBias{dtype, along_m};
+        problem.post_ops = {{Kind::Relu, {}}, {Kind::Multiply, problem.c}, {Kind::Tanh, {}}};
+        GemmMatrix column = problem.c;  // one number for each row of each matrix
+        column.column_stride = 0;
+        problem.post_ops.push_back({Kind::Add, column});
+        EXPECT_TRUE(Trial(problem, 7).run(after)) << name_of(dtype) << along_m << packed;
+      }
+    }
+  }
+  GemmProblem sums = problem_of(DType::Float32, {}, 8, 8, 8);
+  sums.post_ops = {{Kind::Accumulate, {}}};
+  EXPECT_EQ(after.make(sums).gemm, nullptr);
 }
 
 }  // namespace

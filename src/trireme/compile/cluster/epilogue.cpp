@@ -12,6 +12,7 @@
 namespace trireme::compile {
 namespace {
 
+using graph::Contract;
 using graph::Convolve;
 using graph::ConvolveKind;
 using graph::DType;
@@ -33,6 +34,7 @@ class Path {
         map_(map),
         made_(made),
         expression_(map.as<graph::Map>()->expression),
+        product_(convolve.as<Contract>()),
         needed_(expression_.nodes.size()) {
     mark(expression_.roots[0]);
   }
@@ -43,6 +45,7 @@ class Path {
     std::vector<EpilogueOp> ops;
     ExprId at = *start;
     while (at != expression_.roots[0]) {
+      if (is_last_cast(at)) break;
       const auto op = step(at);
       if (!op) return std::nullopt;
       ops.push_back(*op);
@@ -52,6 +55,13 @@ class Path {
 
  private:
   const ExprNode& node(ExprId id) const { return expression_.nodes[id]; }
+
+  // A product's results may be rounded when all else is done.
+  bool is_last_cast(ExprId at) const {
+    const ExprNode& root = node(expression_.roots[0]);
+    return product_ != nullptr && root.op == ScalarOp::Cast && root.args[0] == at &&
+           users(at).size() == 1;
+  }
 
   void mark(ExprId id) {
     needed_[id] = true;
@@ -161,6 +171,7 @@ class Path {
   }
 
   std::optional<EpilogueOp> with_other(EpilogueKind kind, ExprId other) const {
+    if (product_ != nullptr) return with_operand(kind, other);
     if (is_per_channel(other)) return EpilogueOp{kind, other, true};
     if (node(other).op != ScalarOp::Load || kind == EpilogueKind::Subtract) return std::nullopt;
     const auto& operand = map_.operands[node(other).index];
@@ -169,6 +180,28 @@ class Path {
     // Where the results lie, element by element.
     if (operand.dtype != DType::Float32 || !read || read != written) return std::nullopt;
     return EpilogueOp{kind, other, false};
+  }
+
+  std::optional<EpilogueOp> with_operand(EpilogueKind kind, ExprId other) const {
+    const bool widened =
+        node(other).op == ScalarOp::Cast && node(node(other).args[0]).op == ScalarOp::Load;
+    const ExprNode& load = node(widened ? node(other).args[0] : other);
+    if (load.op != ScalarOp::Load || kind == EpilogueKind::Subtract) return std::nullopt;
+    const auto& operand = map_.operands[load.index];
+    const auto read = along_convolution(convolve_, map_, operand.view);
+    if (operand.value == made_ || !read) return std::nullopt;
+    if (read == along_convolution(convolve_, map_, map_.results[0].view)) {
+      return EpilogueOp{kind, other, false};
+    }
+    // Whether it moves where this operand of the product does not only.
+    const auto moves_without = [&](const graph::Operand& factor) {
+      for (size_t i = 0; i < read->size(); ++i) {
+        if (!(*read)[i].is(0) && !factor.view.strides[i].is(0)) return false;
+      }
+      return true;
+    };
+    if (!std::ranges::any_of(convolve_.operands, moves_without)) return std::nullopt;
+    return EpilogueOp{kind, other, true};
   }
 
   bool is_per_channel(ExprId id) const {
@@ -195,13 +228,37 @@ class Path {
   const Node& map_;
   ValueId made_;
   const Expression& expression_;
+  const Contract* product_;  // null: it is a convolution
   std::vector<bool> needed_;
 };
 
-bool is_plain(const Node& convolve) {
-  const auto* one = convolve.as<Convolve>();
-  return one != nullptr && one->kind == ConvolveKind::Forward &&
-         convolve.results[0].dtype == DType::Float32;
+bool is_narrow(DType dtype) { return dtype == DType::BFloat16 || dtype == DType::Float16; }
+
+// A product whose sums are never empty: their epilogue would have to be done all the same.
+bool is_product(const Node& made) {
+  if (made.as<Contract>() == nullptr) return false;
+  for (size_t i = made.parallel; i < made.dims.size(); ++i) {
+    if (made.dims[i].constant().value_or(0) == 0) return false;
+  }
+  return true;
+}
+
+bool is_plain(const Node& made) {
+  const auto* one = made.as<Convolve>();
+  const bool takes = one != nullptr ? one->kind == ConvolveKind::Forward : is_product(made);
+  return takes && made.results[0].dtype == DType::Float32;
+}
+
+// Whether it is computed in f32, from one f32 value on. Of products the others may be narrow, and
+// the result.
+bool is_of_f32(const Expression& expression, bool product) {
+  for (ExprId id = 0; id < expression.nodes.size(); ++id) {
+    const ExprNode& node = expression.nodes[id];
+    if (node.op == ScalarOp::Number || node.dtype == DType::Float32) continue;
+    const bool end = node.op == ScalarOp::Load || id == expression.roots[0];
+    if (!product || !is_narrow(node.dtype) || !end) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -231,15 +288,18 @@ std::optional<std::vector<EpilogueOp>> read_epilogue(const Node& convolve, Value
                                                      const Node& map) {
   const auto* one = map.as<graph::Map>();
   if (!is_plain(convolve) || one == nullptr || map.results.size() != 1 ||
-      map.results[0].base != graph::kNoValue || map.results[0].dtype != DType::Float32) {
+      map.results[0].base != graph::kNoValue) {
     return std::nullopt;
   }
   if (!along_convolution(convolve, map, map.results[0].view)) return std::nullopt;
-  const auto is_other = [](const ExprNode& node) {
-    return node.op != ScalarOp::Number && node.dtype != DType::Float32;
-  };
-  if (std::ranges::any_of(one->expression.nodes, is_other)) return std::nullopt;
+  if (!is_of_f32(one->expression, convolve.as<Contract>() != nullptr)) return std::nullopt;
   return Path(convolve, made, map).run();
+}
+
+const graph::Operand& other_of(const Node& map, const EpilogueOp& op) {
+  const auto& nodes = map.as<graph::Map>()->expression.nodes;
+  const ExprNode& other = nodes[op.other];
+  return map.operands[(other.op == ScalarOp::Cast ? nodes[other.args[0]] : other).index];
 }
 
 std::optional<std::vector<EpilogueOp>> library_epilogue(const Node& convolve, const Node& map) {
@@ -257,7 +317,8 @@ std::optional<std::vector<EpilogueOp>> library_epilogue(const Node& convolve, co
   if (!same(reads->view) || !same(map.results[0].view)) return std::nullopt;
   const bool direct = std::ranges::all_of(*ops, [&](const EpilogueOp& op) {
     return op.kind != EpilogueKind::Subtract &&
-           (!op.has_other() || expression.nodes[op.other].op == ScalarOp::Load);
+           (!op.has_other() || convolve.as<Contract>() != nullptr ||
+            expression.nodes[op.other].op == ScalarOp::Load);
   });
   return direct && !ops->empty() ? ops : std::nullopt;
 }

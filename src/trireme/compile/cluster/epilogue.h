@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What follows a convolution and can be computed where its results are made: scales and shifts per
-// channel (a bias, a batch norm by running statistics), another tensor added, an activation.
+// What follows a convolution or a product and can be computed where its results are made: scales
+// and shifts per channel (a bias, a batch norm by running statistics), another tensor added, an
+// activation.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,14 @@ std::optional<std::vector<EpilogueOp>> read_epilogue(const graph::Node& convolve
 
 // As read_epilogue of the convolution's own result, where all other terms are operands and nothing
 // has to be computed for them: what a library takes.
-std::optional<std::vector<EpilogueOp>> library_epilogue(const graph::Node& convolve,
+//
+// `made` may be a Contract that sums in f32, too. Then terms may be operands of bf16 and f16, and
+// the Map's result may be of these; what is per channel moves along dimensions of one operand of
+// the Contract.
+std::optional<std::vector<EpilogueOp>> library_epilogue(const graph::Node& made,
                                                         const graph::Node& map);
+
+// The operand of the Map that such an operation reads. It has one.
+const graph::Operand& other_of(const graph::Node& map, const EpilogueOp& op);
 
 }  // namespace trireme::compile

@@ -93,7 +93,7 @@ class Former {
     const Node& one = node(n);
     const uint32_t after = earliest(one);
     uint32_t step = kNoStep;
-    if (ends_convolution(n, after)) {
+    if (ends_library_step(n, after)) {
       step = after;
       steps_[step].clusters[0].nodes.push_back(n);
     } else if (is_kernel(one)) {
@@ -119,15 +119,17 @@ class Former {
     }
   }
 
-  // Whether the node can be done by the library that runs the convolution of this step, on the
-  // results that nothing else reads.
-  bool ends_convolution(uint32_t n, uint32_t step) const {
+  // Whether the node can be done by the library that runs the convolution or product of this step,
+  // on the results that nothing else reads.
+  bool ends_library_step(uint32_t n, uint32_t step) const {
     if (step == kNoStep || steps_[step].clusters[0].nodes.size() != 1) return false;
-    const Node& convolve = node(steps_[step].clusters[0].nodes[0]);
-    if (convolve.as<graph::Convolve>() == nullptr) return false;
-    const ValueId made = convolve.results[0].value;
+    const Node& first = node(steps_[step].clusters[0].nodes[0]);
+    if (first.as<graph::Convolve>() == nullptr && first.as<graph::Contract>() == nullptr) {
+      return false;
+    }
+    const ValueId made = first.results[0].value;
     return !uses_.leaves[made] && uses_.uses[made].size() == 1 && uses_.uses[made][0].node == n &&
-           convolve.results[0].base == kNoValue && library_epilogue(convolve, node(n));
+           first.results[0].base == kNoValue && library_epilogue(first, node(n));
   }
 
   // The cluster that the node joins: of one that makes what it reads, or that reads what it reads.

@@ -11,6 +11,7 @@
 
 #include "trireme/base/blas.h"
 #include "trireme/base/openmp.h"
+#include "trireme/compile/library/finish_after.h"
 #include "trireme/compile/library/gemm.h"
 
 namespace trireme::compile {
@@ -151,11 +152,6 @@ std::string refuse(const GemmProblem& problem) {
                                                : false;
   if (!there) return "no BLAS in the process has products of " + std::string(name_of(dtype));
   if (problem.packed_b) return "BLAS is given no packed format";
-  if (problem.bias) return "BLAS adds no bias";
-  const bool plain =
-      problem.post_ops.empty() ||
-      (problem.post_ops.size() == 1 && problem.post_ops[0].kind == PostOpKind::Accumulate);
-  if (!plain) return "BLAS has no post-ops";
   if (std::max({problem.m, problem.n, problem.k}) > std::numeric_limits<int>::max()) {
     return "BLAS counts with 32 bits";
   }
@@ -172,12 +168,31 @@ GemmResult make_gemm(const GemmProblem& problem) {
   return {nullptr, "BLAS reads dense rows or columns only: " + describe(problem)};
 }
 
+// What BLAS does itself.
+bool is_plain(const GemmProblem& problem) {
+  const bool accumulates =
+      problem.post_ops.size() == 1 && problem.post_ops[0].kind == PostOpKind::Accumulate;
+  return !problem.bias && (problem.post_ops.empty() || accumulates);
+}
+
+// What costs but a pass over the result after it.
+bool is_cheap(const GemmProblem& problem) {
+  return problem.c.dtype == DType::Float32 &&
+         std::ranges::all_of(problem.post_ops, [](const GemmPostOp& op) {
+           return op.kind == PostOpKind::Relu || has_other(op.kind);
+         });
+}
+
 class BlasLibrary final : public GemmLibrary {
  public:
   std::string name() const override { return "blas"; }
 
   GemmResult make(const GemmProblem& problem) const override {
     if (std::string reason = refuse(problem); !reason.empty()) return {nullptr, std::move(reason)};
+    if (!is_plain(problem)) {
+      if (!is_cheap(problem)) return {nullptr, "BLAS has no such post-op"};
+      return finish_after(problem, make_gemm<float>);
+    }
     return problem.a.dtype == DType::Float32 ? make_gemm<float>(problem)
                                              : make_gemm<double>(problem);
   }

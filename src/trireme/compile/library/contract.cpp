@@ -11,6 +11,7 @@ struct Dim {
   int64_t a = 0;
   int64_t b = 0;
   int64_t c = 0;
+  std::vector<int64_t> others{};
 };
 using Dims = std::vector<Dim>;
 
@@ -28,7 +29,7 @@ std::string classify(const ContractShape& shape, Classes& classes) {
   for (size_t i = 0; i < shape.dims.size(); ++i) {
     if (shape.dims[i] == 0) return "a size is zero";
     if (shape.dims[i] == 1) continue;
-    Dim dim{shape.dims[i], shape.operands[0].strides[i], shape.operands[1].strides[i], 0};
+    Dim dim{shape.dims[i], shape.operands[0].strides[i], shape.operands[1].strides[i]};
     const bool both = dim.a != 0 && dim.b != 0;
     if (i >= shape.parallel) {
       if (!both) return "one operand is summed along a dimension that the other has not";
@@ -36,11 +37,21 @@ std::string classify(const ContractShape& shape, Classes& classes) {
       continue;
     }
     dim.c = shape.result.strides[i];
+    for (const auto& other : shape.others) dim.others.push_back(other.strides[i]);
     if (dim.a == 0 && dim.b == 0) return "the result repeats along a dimension of no operand";
     if (dim.c == 0) return "the result has one element for several points";
     (both ? classes.batch : dim.a != 0 ? classes.m : classes.n).push_back(dim);
   }
   return {};
+}
+
+// Whether everything moves by `outer` as by a whole `inner`.
+bool walks_on(const Dim& outer, const Dim& inner) {
+  for (size_t i = 0; i < inner.others.size(); ++i) {
+    if (outer.others[i] != inner.others[i] * inner.size) return false;
+  }
+  return outer.a == inner.a * inner.size && outer.b == inner.b * inner.size &&
+         outer.c == inner.c * inner.size;
 }
 
 // Merges dimensions that are walked as one. `by` gives the order: outer dimensions first.
@@ -52,9 +63,10 @@ void merge(Dims& dims, By by) {
   for (const Dim& inner : dims) {
     if (!merged.empty()) {
       Dim& outer = merged.back();
-      if (outer.a == inner.a * inner.size && outer.b == inner.b * inner.size &&
-          outer.c == inner.c * inner.size) {
-        outer = {outer.size * inner.size, inner.a, inner.b, inner.c};
+      if (walks_on(outer, inner)) {
+        const int64_t size = outer.size * inner.size;
+        outer = inner;
+        outer.size = size;
         continue;
       }
     }
@@ -181,6 +193,15 @@ ContractResult contract_to_gemm(const ContractShape& shape) {
     problem.a.batch_strides.push_back(dim.a);
     problem.b.batch_strides.push_back(dim.b);
     problem.c.batch_strides.push_back(dim.c);
+  }
+  for (size_t i = 0; i < shape.others.size(); ++i) {
+    const auto stride = [&](const Dim& dim) { return dim.others.empty() ? 0 : dim.others[i]; };
+    GemmMatrix& other = gemm.others.emplace_back();
+    other.dtype = shape.others[i].dtype;
+    other.row_stride = stride(m);
+    other.column_stride = stride(n);
+    for (const Dim& dim : batch) other.batch_strides.push_back(stride(dim));
+    gemm.other_offsets.push_back(shape.others[i].offset);
   }
   return {std::move(gemm), {}};
 }

@@ -19,7 +19,7 @@
 
 namespace trireme::compile {
 
-// A Contract with the values of its symbols.
+// A Contract with the values of its symbols, and what is read for its post-ops.
 struct ContractShape {
   struct Tensor {
     DType dtype = DType::Float32;
@@ -30,6 +30,7 @@ struct ContractShape {
   size_t parallel = 0;
   std::array<Tensor, 2> operands{};
   Tensor result{};
+  std::vector<Tensor> others{};  // strides as the result's; 0 where they repeat
 };
 
 // `node` is a Contract. Its operands' views have all dimensions of the iteration space.
@@ -52,6 +53,9 @@ struct ContractGemm {
   int64_t c_offset = 0;
   std::optional<ContractCopy> copy_a{};
   std::optional<ContractCopy> copy_b{};
+  // How the shape's others lie, and where they begin.
+  std::vector<GemmMatrix> others{};
+  std::vector<int64_t> other_offsets{};
   bool operator==(const ContractGemm&) const = default;
 };
 

@@ -135,7 +135,8 @@ class GemmLibrary {
 std::unique_ptr<GemmLibrary> onednn_library();
 
 // The BLAS that libtorch has brought into the process: f32 and f64, all three matrices of one
-// dtype, rows or columns dense, no post-op but Accumulate. Declines everything where there is none.
+// dtype, rows or columns dense. Post-ops but Accumulate are done after the product, and only of f32
+// and where they are cheap. Declines everything where there is none.
 std::unique_ptr<GemmLibrary> blas_library();
 
 // Plain loops over any strides: f32, f64, i32, i64 and narrower integers (which wrap), all three

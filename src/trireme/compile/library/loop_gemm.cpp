@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products by plain loops, for types that no library takes.
-#include <cmath>
-#include <cstring>
-#include <numbers>
+#include <algorithm>
 #include <type_traits>
+#include <utility>
 
+#include "trireme/compile/library/apply_post_op.h"
 #include "trireme/compile/library/gemm.h"
 
 namespace trireme::compile {
@@ -12,30 +12,6 @@ namespace {
 
 int64_t at(const GemmMatrix& matrix, int64_t row, int64_t column) {
   return row * matrix.row_stride + column * matrix.column_stride;
-}
-
-template <class T>
-T apply(PostOpKind kind, T x) {
-  if constexpr (std::is_floating_point_v<T>) {
-    switch (kind) {
-      case PostOpKind::GeluErf:
-        return x / 2 * (1 + std::erf(x / std::numbers::sqrt2_v<T>));
-      case PostOpKind::GeluTanh:
-        // Hendrycks and Gimpel, "Gaussian Error Linear Units", section 2
-        return x / 2 *
-               (1 + std::tanh(std::sqrt(2 * std::numbers::inv_pi_v<T>) *
-                              (x + static_cast<T>(0.044715) * x * x * x)));
-      case PostOpKind::Sigmoid:
-        return 1 / (1 + std::exp(-x));
-      case PostOpKind::Silu:
-        return x / (1 + std::exp(-x));
-      case PostOpKind::Tanh:
-        return std::tanh(x);
-      default:
-        break;
-    }
-  }
-  return x < T{0} ? T{0} : x;  // relu, which keeps a NaN
 }
 
 // T: the elements; Sum: what they are added up in (unsigned for integers, which wrap).
@@ -112,7 +88,7 @@ class LoopGemm final : public Gemm {
           break;
         }
         default:
-          sum = apply(op.kind, sum);
+          sum = apply_post_op(op.kind, sum);
       }
     }
     return sum;

@@ -100,7 +100,16 @@ class Recomputer {
       : graph_(graph),
         uses_(graph),
         kept_(values_written_over(graph)),
+        replaced_by_(graph.values.size(), graph::kNoValue),
         step_of_(graph.nodes.size()) {
+    for (const auto& output : graph.outputs) {
+      if (output.input) replaced_by_[graph.inputs[*output.input]] = output.value;
+    }
+    for (const Node& node : graph.nodes) {
+      for (const auto& result : node.results) {
+        if (result.base != graph::kNoValue) replaced_by_[result.base] = graph::kNoValue;
+      }
+    }
     const auto schedule = form_clusters(graph);
     for (uint32_t step = 0; step < schedule.size(); ++step) {
       for (const Cluster& cluster : schedule[step].clusters) {
@@ -199,10 +208,16 @@ class Recomputer {
       }
     }
     if (!arithmetic(node.as<graph::Map>()->expression)) return std::nullopt;
-    const bool written_over = std::ranges::any_of(
-        node.operands, [&](const Operand& operand) { return bool{kept_[operand.value]}; });
-    if (written_over) return std::nullopt;
     return node;
+  }
+
+  // Whether the value still holds what it does when this node runs. An input does where what takes
+  // its memory in the end is made there or later in the same step: by an optimizer, of the old one.
+  bool holds_at(ValueId value, uint32_t n) const {
+    if (!kept_[value]) return true;
+    const ValueId next = replaced_by_[value];
+    const uint32_t maker = next == graph::kNoValue ? graph::Uses::kNoNode : uses_.maker[next];
+    return maker != graph::Uses::kNoNode && step_of_[maker] == step_of_[n] && n <= maker;
   }
 
   // What it means that a step computes the value again.
@@ -223,6 +238,11 @@ class Recomputer {
       if (step_of_[use.node] != step || result.nodes.contains(use.node)) continue;
       Node node = graph_.nodes[use.node];
       if (node.as<graph::Map>() == nullptr && node.as<graph::Reduce>() == nullptr) {
+        return std::nullopt;
+      }
+      if (!std::ranges::all_of(maker.operands, [&](const Operand& operand) {
+            return holds_at(operand.value, use.node);
+          })) {
         return std::nullopt;
       }
       for (;;) {
@@ -295,8 +315,9 @@ class Recomputer {
 
   Graph& graph_;
   graph::Uses uses_;
-  std::vector<bool> kept_;         // by value: written over
-  std::vector<uint32_t> step_of_;  // by node
+  std::vector<bool> kept_;            // by value: written over
+  std::vector<ValueId> replaced_by_;  // by value: of an input, what takes its memory in the end
+  std::vector<uint32_t> step_of_;     // by node
 };
 
 }  // namespace

@@ -7,9 +7,12 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "trireme/base/openmp.h"
+#include "trireme/compile/cluster/epilogue.h"
 #include "trireme/compile/library/contract.h"
+#include "trireme/compile/library/finish_after.h"
 #include "trireme/compile/program/copy.h"
 #include "trireme/compile/program/library_steps.h"
 #include "trireme/compile/program/packed_form.h"
@@ -38,6 +41,47 @@ bool pays_packed(const ContractGemm& plan) {
   return problem.batch.empty() && !plan.copy_b && problem.m <= kPackedRows &&
          problem.k * problem.n * static_cast<int64_t>(graph::size_of(problem.b.dtype)) >=
              kPackedBytes;
+}
+
+// A product, what ends it, and where everything lies.
+struct Ended {
+  const Node* contract = nullptr;
+  const Node* map = nullptr;  // null: nothing does
+  std::vector<EpilogueOp> epilogue{};
+
+  const graph::Result& result() const { return (map != nullptr ? map : contract)->results[0]; }
+  // The operands of the Map that are read, in the epilogue's order.
+  std::vector<const graph::Operand*> others() const {
+    std::vector<const graph::Operand*> found;
+    for (const EpilogueOp& op : epilogue) {
+      if (op.has_other()) found.push_back(&other_of(*map, op));
+    }
+    return found;
+  }
+};
+
+// Whether it is one number for each column, or each row, as a bias is.
+bool is_vector(const GemmMatrix& other, bool along_m) {
+  const int64_t unit = along_m ? other.row_stride : other.column_stride;
+  const int64_t same = along_m ? other.column_stride : other.row_stride;
+  return unit == 1 && same == 0 &&
+         std::ranges::all_of(other.batch_strides, [](int64_t stride) { return stride == 0; });
+}
+
+// Puts the epilogue into the problem. Whether its first term is the bias.
+bool add_epilogue(const std::vector<EpilogueOp>& epilogue, ContractGemm& gemm) {
+  GemmProblem& problem = gemm.problem;
+  size_t next = 0;
+  for (const EpilogueOp& op : epilogue) {
+    const GemmMatrix other = op.has_other() ? gemm.others[next++] : GemmMatrix{};
+    const bool first = op.kind == EpilogueKind::Add && &op == &epilogue.front();
+    if (first && (is_vector(other, false) || is_vector(other, true))) {
+      problem.bias = GemmBias{other.dtype, is_vector(other, true)};
+      continue;
+    }
+    problem.post_ops.push_back({post_op_of(op.kind), other});
+  }
+  return problem.bias.has_value();
 }
 
 // A product for given sizes: as its operands lie, and once its weight has settled, with that
@@ -77,11 +121,15 @@ class Product {
 
 class PreparedProduct final : public PreparedStep {
  public:
-  PreparedProduct(const Node& node, std::shared_ptr<Product> product, GemmChooser& chooser)
-      : node_(node), product_(std::move(product)), chooser_(chooser) {
+  PreparedProduct(const Ended& ended, std::shared_ptr<Product> product, GemmChooser& chooser)
+      : node_(*ended.contract),
+        result_(ended.result()),
+        others_(ended.others()),
+        product_(std::move(product)),
+        chooser_(chooser) {
     const ContractGemm& plan = product_->plan();
-    if (plan.copy_a) copy_a_bytes_ = bytes_of(*plan.copy_a, node.operands[0].dtype);
-    if (plan.copy_b) copy_b_bytes_ = bytes_of(*plan.copy_b, node.operands[1].dtype);
+    if (plan.copy_a) copy_a_bytes_ = bytes_of(*plan.copy_a, node_.operands[0].dtype);
+    if (plan.copy_b) copy_b_bytes_ = bytes_of(*plan.copy_b, node_.operands[1].dtype);
   }
 
   size_t scratch_bytes() const override {
@@ -104,13 +152,25 @@ class PreparedProduct final : public PreparedStep {
     GemmPointers pointers;
     pointers.a = operand(0, plan.a_offset, plan.copy_a, copy_a_bytes_);
     pointers.b = operand(1, plan.b_offset, plan.copy_b, copy_b_bytes_);
-    pointers.c = frame.at(node_.results[0].value) +
-                 static_cast<size_t>(plan.c_offset) * graph::size_of(node_.results[0].dtype);
+    pointers.c = frame.at(result_.value) +
+                 static_cast<size_t>(plan.c_offset) * graph::size_of(result_.dtype);
+    std::vector<const void*> others;
+    for (size_t i = 0; i < others_.size(); ++i) {
+      others.push_back(frame.at(others_[i]->value) + static_cast<size_t>(plan.other_offsets[i]) *
+                                                         graph::size_of(others_[i]->dtype));
+    }
+    pointers.others = others;
+    if (plan.problem.bias) {
+      pointers.bias = others.front();
+      pointers.others = pointers.others.subspan(1);
+    }
     product_->run(pointers, frame, scratch, chooser_);
   }
 
  private:
   const Node& node_;
+  const graph::Result& result_;
+  std::vector<const graph::Operand*> others_;
   std::shared_ptr<Product> product_;
   GemmChooser& chooser_;
   size_t copy_a_bytes_ = 0;
@@ -120,7 +180,9 @@ class PreparedProduct final : public PreparedStep {
 // Nothing to sum, or nowhere to put it: the result's elements are zero.
 class PreparedZero final : public PreparedStep {
  public:
-  PreparedZero(const Node& node, std::span<const int64_t> symbols) : node_(node) {
+  // `result`: the node's, or of what ends it, which lies alike.
+  PreparedZero(const Node& node, const graph::Result& result, std::span<const int64_t> symbols)
+      : result_(result) {
     for (uint32_t i = 0; i < node.parallel; ++i) {
       sizes_.push_back(node.dims[i].evaluate(symbols));
       strides_.push_back(node.results[0].view.strides[i].evaluate(symbols));
@@ -129,13 +191,13 @@ class PreparedZero final : public PreparedStep {
   }
 
   void run(const Frame& frame) const override {
-    const size_t size = graph::size_of(node_.results[0].dtype);
-    fill_zero(frame.at(node_.results[0].value) + static_cast<size_t>(offset_) * size, sizes_,
-              strides_, size);
+    const size_t size = graph::size_of(result_.dtype);
+    fill_zero(frame.at(result_.value) + static_cast<size_t>(offset_) * size, sizes_, strides_,
+              size);
   }
 
  private:
-  const Node& node_;
+  const graph::Result& result_;
   std::vector<int64_t> sizes_;
   std::vector<int64_t> strides_;
   int64_t offset_ = 0;
@@ -149,34 +211,45 @@ double points_of(const Node& node, std::span<const int64_t> symbols) {
 
 class ContractStep final : public Step {
  public:
-  ContractStep(const Node& node, GemmChooser& chooser, bool tries,
-               std::optional<PackableInput> packable)
-      : node_(node), chooser_(chooser), tries_(tries), packable_(packable) {}
+  ContractStep(Ended ended, GemmChooser& chooser, bool tries, std::optional<PackableInput> packable)
+      : ended_(std::move(ended)),
+        node_(*ended_.contract),
+        chooser_(chooser),
+        tries_(tries),
+        packable_(packable) {}
 
   StepAccess access() const override {
-    return {{node_.operands[0].value, node_.operands[1].value},
-            {{node_.results[0].value, node_.results[0].base}}};
+    StepAccess access{{node_.operands[0].value, node_.operands[1].value},
+                      {{ended_.result().value, ended_.result().base}}};
+    for (const graph::Operand* other : ended_.others()) access.reads.push_back(other->value);
+    return access;
   }
 
   std::unique_ptr<PreparedStep> prepare(std::span<const int64_t> symbols) const override {
-    const ContractShape shape = shape_of(node_, symbols);
+    const ContractShape shape = shape_of_ended(symbols);
     if (std::ranges::find(shape.dims, 0) != shape.dims.end()) {
-      return std::make_unique<PreparedZero>(node_, symbols);
+      return std::make_unique<PreparedZero>(node_, ended_.result(), symbols);
     }
     ContractResult plan = contract_to_gemm(shape);
     if (!plan.gemm) throw std::runtime_error("a contraction is no product: " + plan.reason);
+    add_epilogue(ended_.epilogue, *plan.gemm);
     // Most products of a graph whose sizes vary do not vary themselves.
     if (last_ && last_->plan() == *plan.gemm) {
-      return std::make_unique<PreparedProduct>(node_, last_, chooser_);
+      return std::make_unique<PreparedProduct>(ended_, last_, chooser_);
     }
-    const base::OneThread alone(plan.gemm->problem.flops() < base::kSerialProduct);
-    GemmResult made = chooser_.make(plan.gemm->problem, tries_);
+    const GemmProblem& problem = plan.gemm->problem;
+    const base::OneThread alone(problem.flops() < base::kSerialProduct);
+    GemmResult made = chooser_.make(problem, tries_);
     if (!made.gemm) {
-      throw std::runtime_error("no library takes the product " +
-                               compile::describe(plan.gemm->problem) + ": " + made.reason);
+      made = finish_after(problem,
+                          [&](const GemmProblem& plain) { return chooser_.make(plain, tries_); });
+    }
+    if (!made.gemm) {
+      throw std::runtime_error("no library takes the product " + compile::describe(problem) + ": " +
+                               made.reason);
     }
     last_ = std::make_shared<Product>(std::move(*plan.gemm), std::move(made.gemm), packable_);
-    return std::make_unique<PreparedProduct>(node_, last_, chooser_);
+    return std::make_unique<PreparedProduct>(ended_, last_, chooser_);
   }
 
   double parallel_seconds(std::span<const int64_t> symbols) const override {
@@ -189,8 +262,14 @@ class ContractStep final : public Step {
   std::string describe() const override {
     std::string text = "product";
     if (std::ranges::all_of(node_.dims, &Extent::is_constant)) {
-      const ContractResult plan = contract_to_gemm(shape_of(node_, {}));
-      if (plan.gemm) text += " " + compile::describe(plan.gemm->problem);
+      ContractResult plan = contract_to_gemm(shape_of_ended({}));
+      if (plan.gemm) {
+        const bool biased = add_epilogue(ended_.epilogue, *plan.gemm);
+        const size_t ops = plan.gemm->problem.post_ops.size();
+        text += " " + compile::describe(plan.gemm->problem);
+        if (biased) text += ", bias";
+        if (ops != 0) text += ", " + std::to_string(ops) + " post-ops";
+      }
     }
     if (last_ && last_->packed()) text += ", packed";
     return text + "\n";
@@ -198,6 +277,21 @@ class ContractStep final : public Step {
 
  private:
   using Extent = graph::Extent;
+
+  ContractShape shape_of_ended(std::span<const int64_t> symbols) const {
+    ContractShape shape = shape_of(node_, symbols);
+    shape.result.dtype = ended_.result().dtype;
+    for (const graph::Operand* other : ended_.others()) {
+      auto& tensor = shape.others.emplace_back();
+      tensor.dtype = other->dtype;
+      tensor.offset = other->view.offset.evaluate(symbols);
+      const graph::Extents strides = along_convolution(node_, *ended_.map, other->view).value();
+      for (const Extent& stride : strides) tensor.strides.push_back(stride.evaluate(symbols));
+    }
+    return shape;
+  }
+
+  Ended ended_;
   const Node& node_;
   GemmChooser& chooser_;
   bool tries_;
@@ -233,9 +327,15 @@ std::optional<PackableInput> packable_input(const graph::Graph& graph, const Nod
   return PackableInput{input, &weights};
 }
 
-std::unique_ptr<Step> make_contract_step(const Node& node, GemmChooser& chooser, bool tries,
+std::unique_ptr<Step> make_contract_step(const graph::Graph& graph, std::span<const uint32_t> nodes,
+                                         GemmChooser& chooser, bool tries,
                                          std::optional<PackableInput> packable) {
-  return std::make_unique<ContractStep>(node, chooser, tries, packable);
+  Ended ended{&graph.nodes[nodes[0]]};
+  if (nodes.size() > 1) {
+    ended.map = &graph.nodes[nodes[1]];
+    ended.epilogue = library_epilogue(*ended.contract, *ended.map).value();
+  }
+  return std::make_unique<ContractStep>(std::move(ended), chooser, tries, packable);
 }
 
 }  // namespace trireme::compile

@@ -37,28 +37,6 @@ ConvolutionResult make(const ConvolutionProblem& problem) {
   return make_convolution(problem, ConvolutionFormats::Preferred);
 }
 
-PostOpKind kind_of(EpilogueKind kind) {
-  switch (kind) {
-    case EpilogueKind::Multiply:
-      return PostOpKind::Multiply;
-    case EpilogueKind::Add:
-      return PostOpKind::Add;
-    case EpilogueKind::Relu:
-      return PostOpKind::Relu;
-    case EpilogueKind::Silu:
-      return PostOpKind::Silu;
-    case EpilogueKind::Sigmoid:
-      return PostOpKind::Sigmoid;
-    case EpilogueKind::Tanh:
-      return PostOpKind::Tanh;
-    case EpilogueKind::GeluErf:
-      return PostOpKind::GeluErf;
-    case EpilogueKind::Subtract:
-      break;
-  }
-  throw std::logic_error("no post-op subtracts");
-}
-
 // A value and where in it a tensor begins.
 struct Place {
   graph::ValueId value = graph::kNoValue;
@@ -158,7 +136,7 @@ class ConvolveStep final : public Step {
                                          place_of(result, problem.result)};
     std::vector<Place> others;
     for (const EpilogueOp& op : epilogue_) {
-      ConvolutionPostOp post{kind_of(op.kind)};
+      ConvolutionPostOp post{post_op_of(op.kind)};
       if (const graph::Operand* other = other_of(op)) {
         post.other = tensor_of(*other, problem.result, symbols);
         others.push_back(place_of(other->value, post.other));
@@ -187,8 +165,7 @@ class ConvolveStep final : public Step {
  private:
   // The operand of the Map that a post-op reads; null: none.
   const graph::Operand* other_of(const EpilogueOp& op) const {
-    if (!op.has_other()) return nullptr;
-    return &map_->operands[map_->as<graph::Map>()->expression.nodes[op.other].index];
+    return op.has_other() ? &compile::other_of(*map_, op) : nullptr;
   }
 
   ConvolutionProblem::Tensor tensor_of(const graph::Operand& operand,
@@ -212,6 +189,28 @@ class ConvolveStep final : public Step {
 };
 
 }  // namespace
+
+PostOpKind post_op_of(EpilogueKind kind) {
+  switch (kind) {
+    case EpilogueKind::Multiply:
+      return PostOpKind::Multiply;
+    case EpilogueKind::Add:
+      return PostOpKind::Add;
+    case EpilogueKind::Relu:
+      return PostOpKind::Relu;
+    case EpilogueKind::Silu:
+      return PostOpKind::Silu;
+    case EpilogueKind::Sigmoid:
+      return PostOpKind::Sigmoid;
+    case EpilogueKind::Tanh:
+      return PostOpKind::Tanh;
+    case EpilogueKind::GeluErf:
+      return PostOpKind::GeluErf;
+    case EpilogueKind::Subtract:
+      break;
+  }
+  throw std::logic_error("no post-op subtracts");
+}
 
 std::unique_ptr<Step> make_convolve_step(const graph::Graph& graph, std::span<const uint32_t> nodes,
                                          std::optional<PackableInput> packable) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "trireme/compile/cluster/epilogue.h"
 #include "trireme/compile/library/choose.h"
 #include "trireme/compile/library/packed_weights.h"
 #include "trireme/compile/program/step.h"
@@ -28,13 +29,17 @@ std::optional<PackableInput> packable_input(const graph::Graph& graph, const gra
                                             PackedWeights& weights);
 
 // The node, and the graph, the chooser and the packed weights, must outlive the step.
-// `node` is a Contract of dtypes that the libraries take. `tries`: GemmChooser::make.
-std::unique_ptr<Step> make_contract_step(const graph::Node& node, GemmChooser& chooser, bool tries,
+// `nodes`: a Contract of dtypes that the libraries take, perhaps the Map that ends it
+// (cluster/epilogue.h). `tries`: GemmChooser::make.
+std::unique_ptr<Step> make_contract_step(const graph::Graph& graph, std::span<const uint32_t> nodes,
+                                         GemmChooser& chooser, bool tries,
                                          std::optional<PackableInput> packable);
 // `nodes`: a Convolve of dtypes that oneDNN takes, perhaps the Map that ends it
 // (cluster/epilogue.h).
 std::unique_ptr<Step> make_convolve_step(const graph::Graph& graph, std::span<const uint32_t> nodes,
                                          std::optional<PackableInput> packable);
+// What a library calls this operation of an epilogue; none of them subtracts.
+PostOpKind post_op_of(EpilogueKind kind);
 // `node` is an Opaque.
 std::unique_ptr<Step> make_opaque_step(const graph::Graph& graph, const graph::Node& node);
 

@@ -55,6 +55,43 @@ TEST(Recompute, WhatIsMadeOfLittle) {
   )"));
 }
 
+// What takes the memory of %0 in the end is made in the same step, of what %0 holds until then: an
+// optimizer that shrinks a parameter first. Its gradient comes from a call.
+TEST(Recompute, WhatIsMadeOfAnInputThatIsReplaced) {
+  expect_rewritten("recompute", text(R"(
+    input %0: f32[16384]
+    input %1: f32[16384]
+    %2: f32[16384] = map (i0 < 16384) { a0 = %0  return mul(a0:f32, 0.5:f32) }
+    %3: f32[16384] at [16384] CALL%1 at [16384] }
+    %4: f32[16384] = map (i0 < 16384) { a0 = %2  a1 = %3  return sub(a0:f32, a1:f32) }
+    output %4 replaces input 0
+  )"),
+                   text(R"(
+    input %0: f32[16384]
+    input %1: f32[16384]
+    unmade %2: f32[16384]
+    %3: f32[16384] at [16384] CALL%1 at [16384] }
+    %4: f32[16384] = map (i0 < 16384) {
+      a0 = %0
+      a1 = %3
+      return sub(mul(a0:f32, 0.5:f32), a1:f32)
+    }
+    output %4 replaces input 0
+  )"));
+  // Here %0 is read after it has been replaced.
+  expect_unchanged("recompute", text(R"(
+    input %0: f32[16384]
+    input %1: f32[16384]
+    %2: f32[16384] = map (i0 < 16384) { a0 = %0  return mul(a0:f32, 0.5:f32) }
+    %3: f32[16384] at [16384] CALL%1 at [16384] }
+    %4: f32[16384] = map (i0 < 16384) { a0 = %3  return neg(a0:f32) }
+    %5: f32[16384] at [16384] CALL%4 at [16384] }
+    %6: f32[16384] = map (i0 < 16384) { a0 = %2  a1 = %5  return sub(a0:f32, a1:f32) }
+    output %4 replaces input 0
+    output %6
+  )"));
+}
+
 TEST(Recompute, WhatIsMadeOfThatWhichIsReadAnyway) {
   // %1 stays, for the call; the last kernel reads %0 alone. Its dimensions are others.
   expect_rewritten("recompute", text(R"(
