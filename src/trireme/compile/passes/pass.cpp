@@ -5,6 +5,7 @@
 #include <array>
 
 #include "trireme/compile/code/code.h"
+#include "trireme/compile/passes/accumulate_scatters.h"
 #include "trireme/compile/passes/canonicalise.h"
 #include "trireme/compile/passes/choose_layouts.h"
 #include "trireme/compile/passes/elide_stores.h"
@@ -22,11 +23,17 @@ namespace trireme::compile {
 
 std::span<const Pass> passes() {
   static constexpr std::array kAll{
-      Pass{"fold_constants", fold_constants},   Pass{"simplify", simplify},
-      Pass{"elide_stores", elide_stores},       Pass{"forward_copies", forward_copies},
-      Pass{"canonicalise", canonicalise},       Pass{"eliminate_common", eliminate_common},
-      Pass{"reduce_products", reduce_products}, Pass{"recompute", recompute},
-      Pass{"eliminate_dead", eliminate_dead},   Pass{"fuse_epilogues", fuse_epilogues},
+      Pass{"fold_constants", fold_constants},
+      Pass{"simplify", simplify},
+      Pass{"elide_stores", elide_stores},
+      Pass{"forward_copies", forward_copies},
+      Pass{"canonicalise", canonicalise},
+      Pass{"eliminate_common", eliminate_common},
+      Pass{"reduce_products", reduce_products},
+      Pass{"accumulate_scatters", accumulate_scatters},
+      Pass{"recompute", recompute},
+      Pass{"eliminate_dead", eliminate_dead},
+      Pass{"fuse_epilogues", fuse_epilogues},
       Pass{"choose_layouts", choose_layouts},
   };
   return kAll;

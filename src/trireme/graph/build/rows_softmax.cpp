@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax, log_softmax and their derivatives.
+#include <cstdint>
+#include <limits>
+
 #include "trireme/graph/build/loop.h"
 #include "trireme/graph/build/op_table.h"
 #include "trireme/graph/build/reductions.h"
@@ -13,7 +16,9 @@ std::vector<size_t> along(const Lowering& lowering, size_t arg, const Tensor& te
   return {wrap_dim(lowering.integer(arg), tensor.rank())};
 }
 
-template <bool logarithm>
+enum class Softmax : uint8_t { Plain, Logarithm, Safe };  // safe: zeros for a row of -inf alone
+
+template <Softmax kind>
 void softmax(Lowering& lowering) {
   const Tensor& source = lowering.tensor(0);
   const Tensor& target = lowering.output(0);
@@ -36,10 +41,17 @@ void softmax(Lowering& lowering) {
     loop.reduce(ReduceOp::Sum);
   }
   Loop loop(lowering, source.sizes);
-  const Scalar shifted =
-      loop.load(source, compute) - loop.load(repeated_at(highest, dims, source.sizes));
+  const Scalar most = loop.load(repeated_at(highest, dims, source.sizes));
+  const Scalar shifted = loop.load(source, compute) - most;
   const Scalar total = loop.load(repeated_at(sum, dims, source.sizes));
-  loop.store(target, logarithm ? shifted - log(total) : exp(shifted) / total);
+  if constexpr (kind == Softmax::Logarithm) {
+    loop.store(target, shifted - log(total));
+  } else if constexpr (kind == Softmax::Safe) {
+    const Scalar none = most == -std::numeric_limits<double>::infinity();
+    loop.store(target, select(none, most.constant(0), exp(shifted) / total));
+  } else {
+    loop.store(target, exp(shifted) / total);
+  }
   loop.map();
 }
 
@@ -72,8 +84,9 @@ void softmax_backward(Lowering& lowering) {
 }  // namespace
 
 void add_softmax_rows(OpTable& table) {
-  table.add({"_softmax", "_softmax.out"}, softmax<false>);
-  table.add({"_log_softmax", "_log_softmax.out"}, softmax<true>);
+  table.add({"_softmax", "_softmax.out"}, softmax<Softmax::Plain>);
+  table.add({"_log_softmax", "_log_softmax.out"}, softmax<Softmax::Logarithm>);
+  table.add({"_safe_softmax"}, softmax<Softmax::Safe>);
   table.add({"_softmax_backward_data", "_softmax_backward_data.out"}, softmax_backward<false>);
   table.add({"_log_softmax_backward_data", "_log_softmax_backward_data.out"},
             softmax_backward<true>);
