@@ -6,12 +6,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "trireme/base/pace.h"
 #include "trireme/device/register.h"
 #include "trireme/record/recorder.h"
 
@@ -74,19 +75,13 @@ std::vector<Case> cases() {
   };
 }
 
-double thread_nanoseconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
 // Nanoseconds of this thread a call; waits for the work outside the measured time.
 double burst(const std::function<void()>& call) {
-  const double start = thread_nanoseconds();
+  const auto start = trireme::base::thread_time();
   for (int i = 0; i < kBurst; ++i) call();
-  const double spent = thread_nanoseconds() - start;
+  const std::chrono::duration<double, std::nano> spent = trireme::base::thread_time() - start;
   trireme::record::recorder().synchronize();
-  return spent / kBurst;
+  return spent.count() / kBurst;
 }
 
 double median(std::vector<double> values) {

@@ -26,7 +26,7 @@ void Pace::begin() {
 }
 
 void Pace::rest() {
-  if (!rests()) return begin();
+  if (share() >= 1) return begin();
   if (on_rest_) on_rest_(true);
   const auto work = thread_time() - since_ + work_;
   const Clock::time_point start = Clock::now();

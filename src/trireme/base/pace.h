@@ -27,7 +27,6 @@ class Pace {
   // Sleeps for as long as the work since `begin`, or since the last rest, is to be paid with. A
   // larger share ends it early.
   void rest();
-  bool rests() const { return share() < 1; }
   Clock::duration rested() const { return rested_; }  // in all rests
 
  private:

@@ -48,6 +48,23 @@ TEST(ProgramMaker, HasRestedAfterFourTimesTheTimeOfAllItMade) {
   EXPECT_GE(Clock::now() - asked, kWork + 4 * 2 * kWork);
 }
 
+TEST(ProgramMaker, BeginsNothingWhileItIsHeld) {
+  ProgramMaker maker([](const ProgramRequest&) -> std::unique_ptr<Program> {
+    throw std::runtime_error("no such op");
+  });
+  const auto asked = Clock::now();
+  maker.hold_until(asked + milliseconds(200));
+  const auto first = ask(maker);
+  wait(maker, *first);
+  EXPECT_GE(Clock::now() - asked, milliseconds(200));
+  maker.hold_until(Clock::now() + std::chrono::hours(1));
+  const auto second = ask(maker);
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(maker.pending(), 1U);
+  maker.hold_until(Clock::time_point::min());
+  wait(maker, *second);
+}
+
 TEST(ProgramMaker, CountsWhatItCouldNotMake) {
   ProgramMaker maker([](const ProgramRequest&) -> std::unique_ptr<Program> {
     std::this_thread::sleep_for(milliseconds(100));

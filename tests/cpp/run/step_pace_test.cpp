@@ -49,6 +49,31 @@ TEST(StepPace, AnExecutorThatWaitsHasTimeToSpare) {
   EXPECT_LT(share(milliseconds(12), 100, milliseconds(2)), 0.5);
 }
 
+TEST(StepPace, NothingIsBegunInTheFirstStepForSomeTime) {
+  const record::CallForm form;
+  StepPace pace;
+  const auto now = StepPace::Clock::now();
+  pace.look(now, {});
+  EXPECT_LT(pace.held_until(), now);  // nothing has come yet
+  pace.take_call(form);
+  pace.look(now + milliseconds(20), {});
+  EXPECT_GT(pace.held_until(), now + milliseconds(100));
+  EXPECT_LT(pace.held_until(), now + milliseconds(1000));
+  pace.begin_step(now + milliseconds(40), /*compiles=*/false);
+  pace.look(now + milliseconds(40), {});
+  EXPECT_LT(pace.held_until(), now);
+}
+
+TEST(StepPace, WhatReadsValuesIsNoStep) {
+  const record::CallForm form;
+  StepPace pace;
+  pace.take_call(form);
+  pace.note_demand();
+  const auto now = StepPace::Clock::now();
+  pace.look(now, {});
+  EXPECT_LT(pace.held_until(), now);
+}
+
 TEST(StepPace, NothingIsSpreadOutsideOfALoop) {
   EXPECT_EQ(share(milliseconds(12), 100, {}, 0), 1);
   EXPECT_EQ(share(milliseconds(12), 100, {}, 4, milliseconds(500)), 1);

@@ -80,9 +80,25 @@ void ProgramMaker::set_program_busy(bool busy) {
   wakes_.notify_one();
 }
 
+void ProgramMaker::hold_until(Clock::time_point time) {
+  if (time == told_until_) return;
+  told_until_ = time;
+  {
+    const std::lock_guard lock(mutex_);
+    held_until_ = time;
+  }
+  wakes_.notify_one();
+}
+
 bool ProgramMaker::take(Job& job) {
   std::unique_lock lock(mutex_);
-  while (!stopping_ && jobs_.empty()) {
+  while (!stopping_) {
+    if (!jobs_.empty()) {
+      if (Clock::now() >= held_until_) break;
+      wakes_.wait_until(lock,
+                        Clock::time_point(held_until_));  // of its own: it may change meanwhile
+      continue;
+    }
     if (counted_) counted_->set_busy(false);
     if (counted_.has_value() == program_busy_) {
       wakes_.wait(lock);

@@ -23,6 +23,8 @@ using MakeProgram = std::function<std::unique_ptr<Program>(const ProgramRequest&
 
 class ProgramMaker {
  public:
+  using Clock = std::chrono::steady_clock;
+
   explicit ProgramMaker(MakeProgram make);
   ~ProgramMaker();
   ProgramMaker(const ProgramMaker&) = delete;
@@ -37,13 +39,13 @@ class ProgramMaker {
   bool rested() const;
   // Of the time, the part in which it may work. Any thread.
   void set_share(double share) { pace_.set_share(share); }
+  // No program is begun before this time. One thread.
+  void hold_until(Clock::time_point time);
   // Whether the program keeps a processor busy: OpenMP's teams then sleep while they wait, as they
   // do while a program is made (record::CountedByOpenMp). One thread.
   void set_program_busy(bool busy);
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   struct Job {
     ProgramRequest request;
     std::shared_ptr<ProgramSlot> slot;
@@ -61,11 +63,13 @@ class ProgramMaker {
   std::deque<Job> jobs_;
   bool stopping_ = false;
   bool program_busy_ = false;
+  Clock::time_point held_until_ = Clock::time_point::min();
   std::atomic<uint64_t> pending_{0};
   std::atomic<Clock::time_point> rested_at_{Clock::time_point::min()};  // if nothing is asked for
   base::Pace pace_{[this](bool sleeps) { count(!sleeps); }};
   std::optional<record::CountedByOpenMp> counted_;  // the maker's thread
-  bool told_busy_ = false;                          // of the thread that tells
+  bool told_busy_ = false;                          // of the thread that tells, as the next
+  Clock::time_point told_until_ = Clock::time_point::min();
   std::thread thread_;
 };
 

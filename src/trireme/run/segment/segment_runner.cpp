@@ -195,6 +195,7 @@ std::string SegmentRunner::run_program() {
 }
 
 void SegmentRunner::end_segment(Cut why) {
+  if (why == Cut::Demand) step_pace_.note_demand();
   ++counters_.segments;
   ++counters_.cuts[static_cast<size_t>(why)];
   bool followed = false;
@@ -252,6 +253,7 @@ void SegmentRunner::set_share(bool waits) {
   if (growth_ != Growth::WhenItPays || !record::processors_are_few()) return;
   step_pace_.look(StepPace::Clock::now(), queue_.executor_waited());
   maker_.set_share(waits ? 1 : step_pace_.share());
+  maker_.hold_until(waits ? StepPace::Clock::time_point::min() : step_pace_.held_until());
 }
 
 void SegmentRunner::ask(const KnownSegment* wanted) {
