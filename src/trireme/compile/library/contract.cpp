@@ -2,6 +2,7 @@
 #include "trireme/compile/library/contract.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace trireme::compile {
 namespace {
@@ -84,7 +85,7 @@ Dim take(Dims& dims, Dims& batch, int64_t Dim::*operand) {
     return static_cast<double>(dim.size) * (dim.c == 1 ? 8 : 1) * (dim.*operand == 1 ? 4 : 1);
   };
   const auto best = std::ranges::max_element(dims, {}, score);
-  const Dim taken = *best;
+  Dim taken = std::move(*best);
   dims.erase(best);
   batch.insert(batch.end(), dims.begin(), dims.end());
   return taken;
