@@ -2,6 +2,7 @@
 // The products of libtorch's BLAS against plain loops. Here, since libtorch is in this process.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -64,7 +65,15 @@ void agrees_with_loops(unsigned seed) {
   problem.a = draw.matrix(dtype, problem.batch, problem.m, problem.k, true);
   problem.b = draw.matrix(dtype, problem.batch, problem.k, problem.n, true);
   problem.c = draw.matrix(dtype, problem.batch, problem.m, problem.n, false);
-  if (draw.one_in(3)) problem.post_ops.push_back({PostOpKind::Accumulate, {}});
+  std::vector<T> bias;
+  if (draw.one_in(3)) {
+    problem.post_ops.push_back({PostOpKind::Accumulate, {}});
+  } else if (dtype == DType::Float32 && draw.one_in(2)) {
+    problem.bias = GemmBias{dtype, draw.one_in(2)};
+    problem.post_ops.push_back({PostOpKind::Relu, {}});
+    bias = draw.fill<T>({dtype, 0, 1, std::vector<int64_t>(problem.batch.size())}, problem, 1,
+                        std::max(problem.m, problem.n));
+  }
   const auto a = draw.fill<T>(problem.a, problem, problem.m, problem.k);
   const auto b = draw.fill<T>(problem.b, problem, problem.k, problem.n);
   const auto c = draw.fill<T>(problem.c, problem, problem.m, problem.n);
@@ -73,7 +82,7 @@ void agrees_with_loops(unsigned seed) {
     const GemmResult made = library->make(problem);
     ASSERT_TRUE(made.gemm) << made.reason;
     results.push_back(c);
-    made.gemm->run({a.data(), b.data(), results.back().data(), nullptr, {}}, nullptr);
+    made.gemm->run({a.data(), b.data(), results.back().data(), bias.data(), {}}, nullptr);
   }
   for (size_t i = 0; i < c.size(); ++i) {
     // The numbers are multiples of 1/8: their products and sums are exact.
@@ -99,6 +108,10 @@ TEST(BlasGemm, DeclinesWithAReason) {
   EXPECT_NE(library->make(other).reason.find("bias"), std::string::npos);
   other = problem;
   other.post_ops.push_back({PostOpKind::Relu, {}});
+  EXPECT_NE(library->make(other).reason.find("post-ops"), std::string::npos);
+  other.a = other.b = other.c = {DType::Float32, 4, 1, {}};
+  EXPECT_TRUE(library->make(other).gemm);
+  other.post_ops.push_back({PostOpKind::GeluErf, {}});
   EXPECT_NE(library->make(other).reason.find("post-ops"), std::string::npos);
   other = problem;
   other.packed_b = true;

@@ -190,7 +190,7 @@ class BlasLibrary final : public GemmLibrary {
   GemmResult make(const GemmProblem& problem) const override {
     if (std::string reason = refuse(problem); !reason.empty()) return {nullptr, std::move(reason)};
     if (!is_plain(problem)) {
-      if (!is_cheap(problem)) return {nullptr, "BLAS has no such post-op"};
+      if (!is_cheap(problem)) return {nullptr, "BLAS has no bias and no such post-ops"};
       return finish_after(problem, make_gemm<float>);
     }
     return problem.a.dtype == DType::Float32 ? make_gemm<float>(problem)
