@@ -8,8 +8,6 @@
 #include <vector>
 
 #include "program_support.h"
-#include "trireme/compile/cluster/form.h"
-#include "trireme/compile/passes/pass.h"
 
 namespace trireme::compile::testing {
 namespace {
@@ -56,12 +54,6 @@ Case small(const std::string& text) {
     }
   }
   return made;
-}
-
-size_t steps_of(const std::string& text) {
-  graph::Graph graph = parse(text);
-  optimise(graph, {});
-  return form_clusters(graph).size();
 }
 
 const std::string kNorm =

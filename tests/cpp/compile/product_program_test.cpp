@@ -5,8 +5,6 @@
 #include <string>
 
 #include "program_support.h"
-#include "trireme/compile/cluster/form.h"
-#include "trireme/compile/passes/pass.h"
 
 namespace trireme::compile::testing {
 namespace {
@@ -31,12 +29,6 @@ constexpr const char* kByRow = "%3 at [24, 40 : 1, 0] ";
 std::string product(const std::string& operands, const std::string& expression) {
   return std::string(kInputs) + kProduct + "%6: f32[960] = map (i0 < 24, i1 < 40) { " + operands +
          " return " + expression + " }\noutput %6";
-}
-
-size_t steps_of(const std::string& text) {
-  graph::Graph graph = parse(text);
-  optimise(graph, {});
-  return form_clusters(graph).size();
 }
 
 void expect_one_step(const std::string& text) {
@@ -105,7 +97,7 @@ TEST(ProductProgram, NarrowOperandsRoundedAtTheEnd) {
   EXPECT_NE(compiled->describe().find("bias"), std::string::npos) << compiled->describe();
 }
 
-TEST(ProductProgram, WhatOthersReadOrComesTooLateIsNoEpilogue) {
+TEST(ProductProgram, WhatOthersReadOrLiesElsewhereIsNoEpilogue) {
   // the sums leave
   EXPECT_EQ(steps_of(product("a0 = %5 a1 = %4", "mul(a0:f32, a1:f32)") + "\noutput %5"), 2U);
   // what is subtracted, and what is no operand

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "kernel_support.h"
+#include "trireme/compile/cluster/form.h"
+#include "trireme/compile/passes/pass.h"
 #include "trireme/compile/run_on_copies.h"
 #include "trireme/graph/check/verify.h"
 #include "trireme/graph/interpret/memory.h"
@@ -42,6 +44,12 @@ graph::Graph parse(const std::string& text) {
   const auto problems = graph::verify(graph);
   EXPECT_TRUE(problems.empty()) << problems.front();
   return graph;
+}
+
+size_t steps_of(const std::string& text) {
+  graph::Graph graph = parse(text);
+  optimise(graph, {});
+  return form_clusters(graph).size();
 }
 
 const Compiler& compiler() {

@@ -25,6 +25,9 @@ class Copier final : public graph::OpaqueRunner {
 // Of a well-formed graph.
 graph::Graph parse(const std::string& text);
 
+// How many steps the graph becomes.
+size_t steps_of(const std::string& text);
+
 const Compiler& compiler();
 
 struct Case {

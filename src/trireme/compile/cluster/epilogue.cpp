@@ -26,6 +26,12 @@ using graph::View;
 
 constexpr size_t kChannel = 1;  // of a convolution's dimensions
 
+// What a term reads that is a load, or one that is widened.
+const ExprNode& without_cast(const Expression& expression, ExprId id) {
+  const ExprNode& term = expression.nodes[id];
+  return term.op == ScalarOp::Cast ? expression.nodes[term.args[0]] : term;
+}
+
 // An expression as a path from one load to the root.
 class Path {
  public:
@@ -44,8 +50,7 @@ class Path {
     if (!start) return std::nullopt;
     std::vector<EpilogueOp> ops;
     ExprId at = *start;
-    while (at != expression_.roots[0]) {
-      if (is_last_cast(at)) break;
+    while (at != expression_.roots[0] && !is_last_cast(at)) {
       const auto op = step(at);
       if (!op) return std::nullopt;
       ops.push_back(*op);
@@ -175,22 +180,20 @@ class Path {
     if (is_per_channel(other)) return EpilogueOp{kind, other, true};
     if (node(other).op != ScalarOp::Load || kind == EpilogueKind::Subtract) return std::nullopt;
     const auto& operand = map_.operands[node(other).index];
-    const auto read = along_convolution(convolve_, map_, operand.view);
-    const auto written = along_convolution(convolve_, map_, map_.results[0].view);
+    const auto read = along_results(convolve_, map_, operand.view);
+    const auto written = along_results(convolve_, map_, map_.results[0].view);
     // Where the results lie, element by element.
     if (operand.dtype != DType::Float32 || !read || read != written) return std::nullopt;
     return EpilogueOp{kind, other, false};
   }
 
   std::optional<EpilogueOp> with_operand(EpilogueKind kind, ExprId other) const {
-    const bool widened =
-        node(other).op == ScalarOp::Cast && node(node(other).args[0]).op == ScalarOp::Load;
-    const ExprNode& load = node(widened ? node(other).args[0] : other);
+    const ExprNode& load = without_cast(expression_, other);
     if (load.op != ScalarOp::Load || kind == EpilogueKind::Subtract) return std::nullopt;
     const auto& operand = map_.operands[load.index];
-    const auto read = along_convolution(convolve_, map_, operand.view);
+    const auto read = along_results(convolve_, map_, operand.view);
     if (operand.value == made_ || !read) return std::nullopt;
-    if (read == along_convolution(convolve_, map_, map_.results[0].view)) {
+    if (read == along_results(convolve_, map_, map_.results[0].view)) {
       return EpilogueOp{kind, other, false};
     }
     // Whether it moves where this operand of the product does not only.
@@ -211,7 +214,7 @@ class Path {
     if (one.op == ScalarOp::Load) {
       const auto& operand = map_.operands[one.index];
       if (operand.value == made_) return false;
-      const auto strides = along_convolution(convolve_, map_, operand.view);
+      const auto strides = along_results(convolve_, map_, operand.view);
       if (!strides) return false;
       for (size_t i = 0; i < strides->size(); ++i) {
         if (i != kChannel && !(*strides)[i].is(0)) return false;
@@ -270,8 +273,8 @@ View without_ones(View view) {
   return view;
 }
 
-std::optional<graph::Extents> along_convolution(const Node& convolve, const Node& map,
-                                                const View& view) {
+std::optional<graph::Extents> along_results(const Node& convolve, const Node& map,
+                                            const View& view) {
   const graph::Extents& sizes = convolve.results[0].view.sizes;
   graph::Extents points;
   std::ranges::copy_if(sizes, std::back_inserter(points), [](const Extent& e) { return !e.is(1); });
@@ -291,15 +294,13 @@ std::optional<std::vector<EpilogueOp>> read_epilogue(const Node& convolve, Value
       map.results[0].base != graph::kNoValue) {
     return std::nullopt;
   }
-  if (!along_convolution(convolve, map, map.results[0].view)) return std::nullopt;
+  if (!along_results(convolve, map, map.results[0].view)) return std::nullopt;
   if (!is_of_f32(one->expression, convolve.as<Contract>() != nullptr)) return std::nullopt;
   return Path(convolve, made, map).run();
 }
 
 const graph::Operand& other_of(const Node& map, const EpilogueOp& op) {
-  const auto& nodes = map.as<graph::Map>()->expression.nodes;
-  const ExprNode& other = nodes[op.other];
-  return map.operands[(other.op == ScalarOp::Cast ? nodes[other.args[0]] : other).index];
+  return map.operands[without_cast(map.as<graph::Map>()->expression, op.other).index];
 }
 
 std::optional<std::vector<EpilogueOp>> library_epilogue(const Node& convolve, const Node& map) {
@@ -312,7 +313,7 @@ std::optional<std::vector<EpilogueOp>> library_epilogue(const Node& convolve, co
   // Element by element, and the results as the convolution would have them.
   const graph::Extents made = without_ones(result.view).strides;
   const auto same = [&](const View& view) {
-    return along_convolution(convolve, map, view) == made && view.offset == result.view.offset;
+    return along_results(convolve, map, view) == made && view.offset == result.view.offset;
   };
   if (!same(reads->view) || !same(map.results[0].view)) return std::nullopt;
   const bool direct = std::ranges::all_of(*ops, [&](const EpilogueOp& op) {

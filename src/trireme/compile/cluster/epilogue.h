@@ -24,13 +24,14 @@ struct EpilogueOp {
   bool has_other() const { return kind == EpilogueKind::Multiply || kind == EpilogueKind::Add; }
 };
 
-// The view with stride 0 along dimensions of one point, as along_convolution has it.
+// The view with stride 0 along dimensions of one point, as along_results has it.
 graph::View without_ones(graph::View view);
 
-// Views of a Map's operands along the convolution's dimensions (strides; 0 along those of one
-// point). None: a dimension of the Map is no dimension, or dimensions, of the convolution.
-std::optional<graph::Extents> along_convolution(const graph::Node& convolve, const graph::Node& map,
-                                                const graph::View& view);
+// Views of a Map's operands along the dimensions of the convolution's or product's results
+// (strides; 0 along those of one point). None: a dimension of the Map is not one, or several, of
+// them.
+std::optional<graph::Extents> along_results(const graph::Node& convolve, const graph::Node& map,
+                                            const graph::View& view);
 
 // What the Map does to the value `made`, which `convolve` makes or a Map like this one makes of
 // that, in order. None: something else than the above. Of f32, one result, without a base.

@@ -124,12 +124,11 @@ class Former {
   bool ends_library_step(uint32_t n, uint32_t step) const {
     if (step == kNoStep || steps_[step].clusters[0].nodes.size() != 1) return false;
     const Node& first = node(steps_[step].clusters[0].nodes[0]);
-    if (first.as<graph::Convolve>() == nullptr && first.as<graph::Contract>() == nullptr) {
-      return false;
-    }
-    const ValueId made = first.results[0].value;
-    return !uses_.leaves[made] && uses_.uses[made].size() == 1 && uses_.uses[made][0].node == n &&
-           first.results[0].base == kNoValue && library_epilogue(first, node(n));
+    if (!library_epilogue(first, node(n))) return false;
+    const Result& made = first.results[0];
+    const auto& uses = uses_.uses[made.value];
+    return !uses_.leaves[made.value] && uses.size() == 1 && uses[0].node == n &&
+           made.base == kNoValue;
   }
 
   // The cluster that the node joins: of one that makes what it reads, or that reads what it reads.

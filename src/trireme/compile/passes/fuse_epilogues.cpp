@@ -147,7 +147,7 @@ class Fusion {
 
   // A Map's view over the convolution's dimensions.
   View expanded(const Node& map, const View& view) const {
-    return {convolve_.results[0].view.sizes, *along_convolution(convolve_, map, view), view.offset};
+    return {convolve_.results[0].view.sizes, *along_results(convolve_, map, view), view.offset};
   }
 
   // The only reader of the value, where that is a Map.
@@ -171,7 +171,7 @@ class Fusion {
   void collect(const Node& map, const EpilogueOp& op) {
     const ExprId term = per_channel_.copy(map, op.other, [&](const View& view) {
       return View{{convolve_.results[0].view.sizes[kChannel]},
-                  {(*along_convolution(convolve_, map, view))[kChannel]},
+                  {(*along_results(convolve_, map, view))[kChannel]},
                   view.offset};
     });
     const auto combine = [&](std::optional<ExprId>& into, ScalarOp with) {

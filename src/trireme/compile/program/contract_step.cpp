@@ -68,8 +68,8 @@ bool is_vector(const GemmMatrix& other, bool along_m) {
          std::ranges::all_of(other.batch_strides, [](int64_t stride) { return stride == 0; });
 }
 
-// Puts the epilogue into the problem. Whether its first term is the bias.
-bool add_epilogue(const std::vector<EpilogueOp>& epilogue, ContractGemm& gemm) {
+// Puts the epilogue into the problem; its first term is the bias where it can be one.
+void add_epilogue(const std::vector<EpilogueOp>& epilogue, ContractGemm& gemm) {
   GemmProblem& problem = gemm.problem;
   size_t next = 0;
   for (const EpilogueOp& op : epilogue) {
@@ -81,7 +81,6 @@ bool add_epilogue(const std::vector<EpilogueOp>& epilogue, ContractGemm& gemm) {
     }
     problem.post_ops.push_back({post_op_of(op.kind), other});
   }
-  return problem.bias.has_value();
 }
 
 // A product for given sizes: as its operands lie, and once its weight has settled, with that
@@ -230,9 +229,8 @@ class ContractStep final : public Step {
     if (std::ranges::find(shape.dims, 0) != shape.dims.end()) {
       return std::make_unique<PreparedZero>(node_, ended_.result(), symbols);
     }
-    ContractResult plan = contract_to_gemm(shape);
+    ContractResult plan = plan_of(shape);
     if (!plan.gemm) throw std::runtime_error("a contraction is no product: " + plan.reason);
-    add_epilogue(ended_.epilogue, *plan.gemm);
     // Most products of a graph whose sizes vary do not vary themselves.
     if (last_ && last_->plan() == *plan.gemm) {
       return std::make_unique<PreparedProduct>(ended_, last_, chooser_);
@@ -262,12 +260,12 @@ class ContractStep final : public Step {
   std::string describe() const override {
     std::string text = "product";
     if (std::ranges::all_of(node_.dims, &Extent::is_constant)) {
-      ContractResult plan = contract_to_gemm(shape_of_ended({}));
+      const ContractResult plan = plan_of(shape_of_ended({}));
       if (plan.gemm) {
-        const bool biased = add_epilogue(ended_.epilogue, *plan.gemm);
-        const size_t ops = plan.gemm->problem.post_ops.size();
-        text += " " + compile::describe(plan.gemm->problem);
-        if (biased) text += ", bias";
+        const GemmProblem& problem = plan.gemm->problem;
+        const size_t ops = problem.post_ops.size();
+        text += " " + compile::describe(problem);
+        if (problem.bias) text += ", bias";
         if (ops != 0) text += ", " + std::to_string(ops) + " post-ops";
       }
     }
@@ -285,10 +283,16 @@ class ContractStep final : public Step {
       auto& tensor = shape.others.emplace_back();
       tensor.dtype = other->dtype;
       tensor.offset = other->view.offset.evaluate(symbols);
-      const graph::Extents strides = along_convolution(node_, *ended_.map, other->view).value();
+      const graph::Extents strides = along_results(node_, *ended_.map, other->view).value();
       for (const Extent& stride : strides) tensor.strides.push_back(stride.evaluate(symbols));
     }
     return shape;
+  }
+
+  ContractResult plan_of(const ContractShape& shape) const {
+    ContractResult plan = contract_to_gemm(shape);
+    if (plan.gemm) add_epilogue(ended_.epilogue, *plan.gemm);
+    return plan;
   }
 
   Ended ended_;

@@ -171,7 +171,7 @@ class ConvolveStep final : public Step {
   ConvolutionProblem::Tensor tensor_of(const graph::Operand& operand,
                                        const ConvolutionProblem::Tensor& result,
                                        std::span<const int64_t> symbols) const {
-    const graph::Extents strides = along_convolution(node_, *map_, operand.view).value();
+    const graph::Extents strides = along_results(node_, *map_, operand.view).value();
     ConvolutionProblem::Tensor tensor{
         operand.dtype, result.sizes, {}, operand.view.offset.evaluate(symbols)};
     for (size_t i = 0; i < strides.size(); ++i) {

@@ -70,26 +70,6 @@ bool ProgramMaker::rested() const {
   return pending() == 0 && Clock::now() >= rested_at_.load(std::memory_order_relaxed);
 }
 
-void ProgramMaker::set_program_busy(bool busy) {
-  if (busy == told_busy_) return;
-  told_busy_ = busy;
-  {
-    const std::lock_guard lock(mutex_);
-    program_busy_ = busy;
-  }
-  wakes_.notify_one();
-}
-
-void ProgramMaker::hold_until(Clock::time_point time) {
-  if (time == told_until_) return;
-  told_until_ = time;
-  {
-    const std::lock_guard lock(mutex_);
-    held_until_ = time;
-  }
-  wakes_.notify_one();
-}
-
 bool ProgramMaker::take(Job& job) {
   std::unique_lock lock(mutex_);
   while (!stopping_) {

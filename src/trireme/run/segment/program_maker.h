@@ -40,10 +40,10 @@ class ProgramMaker {
   // Of the time, the part in which it may work. Any thread.
   void set_share(double share) { pace_.set_share(share); }
   // No program is begun before this time. One thread.
-  void hold_until(Clock::time_point time);
+  void hold_until(Clock::time_point time) { tell(held_until_, time); }
   // Whether the program keeps a processor busy: OpenMP's teams then sleep while they wait, as they
   // do while a program is made (record::CountedByOpenMp). One thread.
-  void set_program_busy(bool busy);
+  void set_program_busy(bool busy) { tell(program_busy_, busy); }
 
  private:
   struct Job {
@@ -51,6 +51,16 @@ class ProgramMaker {
     std::shared_ptr<ProgramSlot> slot;
   };
 
+  // Sets what only this function changes, on one thread: it alone reads it without the mutex.
+  template <class T>
+  void tell(T& what, T value) {
+    if (what == value) return;
+    {
+      const std::lock_guard lock(mutex_);
+      what = value;
+    }
+    wakes_.notify_one();
+  }
   void loop();
   // Whether its thread counts as one that keeps a processor busy.
   void count(bool busy);
@@ -68,8 +78,6 @@ class ProgramMaker {
   std::atomic<Clock::time_point> rested_at_{Clock::time_point::min()};  // if nothing is asked for
   base::Pace pace_{[this](bool sleeps) { count(!sleeps); }};
   std::optional<record::CountedByOpenMp> counted_;  // the maker's thread
-  bool told_busy_ = false;                          // of the thread that tells, as the next
-  Clock::time_point told_until_ = Clock::time_point::min();
   std::thread thread_;
 };
 
