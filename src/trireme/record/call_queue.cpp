@@ -87,10 +87,9 @@ Call* CallQueue::front() {
 Call* CallQueue::peek(uint64_t ahead) {
   const uint64_t number = executed_.load(std::memory_order_relaxed) + 1 + ahead;
   if (number <= known_appended_) return &ring_[number & mask_];
-  const Spin::Clock::time_point start = Spin::Clock::now();
+  executor_clock_.stands(WorkClock::Clock::now());
   Call* call = wait_for(number);
-  executor_waited_.store(executor_waited() + (Spin::Clock::now() - start),
-                         std::memory_order_relaxed);
+  executor_clock_.runs(WorkClock::Clock::now());
   return call;
 }
 
@@ -148,6 +147,7 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
   demand(number);
   if (program_spin_.until([&] { return has_executed(number); })) return;
   const Spin::Clock::time_point start = Spin::Clock::now();
+  const WorkClock::Clock::duration worked = executor_clock_.now();
   void* state = hooks_.enter != nullptr ? hooks_.enter() : nullptr;
   release_openmp_team();
   bool interrupted = false;
@@ -168,7 +168,7 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
     }
   }
   program_spin_.slept(start);
-  program_share_.slept(start, Spin::Clock::now(), executor_waited());
+  program_share_.slept(worked, executor_clock_.now());
   if (hooks_.leave != nullptr) hooks_.leave(state);
   if (interrupted) hooks_.raise_interrupt();
   has_executed(number);

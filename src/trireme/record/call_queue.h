@@ -14,6 +14,7 @@
 #include "trireme/record/call.h"
 #include "trireme/record/program_share.h"
 #include "trireme/record/spin.h"
+#include "trireme/record/work_clock.h"
 
 namespace trireme::record {
 
@@ -87,10 +88,8 @@ class CallQueue {
   // calls back. Blocks until it is there or, giving null, until the program waits for a call before
   // it, or `stop` was called.
   Call* peek(uint64_t ahead);
-  // How long `peek` has waited, in all. Any thread.
-  Spin::Clock::duration executor_waited() const {
-    return executor_waited_.load(std::memory_order_relaxed);
-  }
+  // Stands while `peek` waits, and before its first call has come.
+  const WorkClock& executor_clock() const { return executor_clock_; }
   // The call from `front` has run.
   void pop();
   // Makes `front` return null once the queue is empty; until `restart`.
@@ -117,7 +116,7 @@ class CallQueue {
   std::atomic<uint64_t> known_executed_{0};  // at least so many have run
   alignas(64) std::atomic<uint64_t> executed_{0};
   uint64_t known_appended_ = 0;  // the executor's: at least so many are there
-  std::atomic<Spin::Clock::duration> executor_waited_{};
+  WorkClock executor_clock_;
   alignas(64) std::atomic<bool> executor_sleeps_{false};
   std::atomic<uint64_t> wake_at_{UINT64_MAX};  // smallest number that a sleeping thread waits for
   std::atomic<uint64_t> demanded_{0};          // largest number that a thread has waited for

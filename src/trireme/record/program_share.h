@@ -7,18 +7,18 @@
 #include <chrono>
 #include <mutex>
 
+#include "trireme/record/work_clock.h"
+
 namespace trireme::record {
 
 class ProgramShare {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = WorkClock::Clock;
 
-  explicit ProgramShare(Clock::time_point now = Clock::now()) : begin_(now) {}
-
-  // A thread of the program has slept so long, waiting for calls; and the executor has, in all
-  // until then, waited so long for the program: whether that runs or pauses then takes nothing from
-  // the calls. Any thread.
-  void slept(Clock::time_point from, Clock::time_point to, Clock::duration executor_waited);
+  // A thread of the program has slept, waiting for calls, while the executor's working time went
+  // from `before` to `after`: it stands still while the executor waits for the program, and whether
+  // that runs, pauses or wakes up then takes nothing from the calls. Any thread.
+  void slept(Clock::duration before, Clock::duration after);
   // Whether, of late, they have run for a good part of the executor's time: then a processor is
   // theirs. Not so before the first waits. Any thread.
   bool large() const { return large_.load(std::memory_order_relaxed); }
@@ -28,10 +28,9 @@ class ProgramShare {
   static constexpr std::chrono::milliseconds kWindow{50};  // the shortest such time that is judged
 
  private:
-  std::mutex mutex_;  // guards the next three
-  Clock::time_point begin_;
-  Clock::duration slept_{};
-  Clock::duration executor_waited_{};  // until `begin_`
+  std::mutex mutex_;         // guards the next two
+  Clock::duration begin_{};  // of the working time that is judged
+  Clock::duration slept_{};  // in it
   std::atomic<bool> large_{false};
 };
 

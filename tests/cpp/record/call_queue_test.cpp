@@ -57,6 +57,34 @@ TEST(CallQueue, RunsEverythingOnceInOrder) {
   for (size_t i = 0; i < ran.size(); ++i) ASSERT_EQ(ran[i], i + 1);
 }
 
+// A program imports and builds for a long time before its first call. That says nothing of the
+// time in which the executor works.
+TEST(CallQueue, TheTimeBeforeTheFirstCallIsNoShareOfTheProgram) {
+  CallQueue queue(64);
+  std::this_thread::sleep_for(20 * ProgramShare::kWindow);
+  std::thread executor([&] {
+    while (Call* call = queue.peek(0)) {
+      call->task();
+      call->clear();
+      queue.pop();
+    }
+  });
+  const auto run = [&] {
+    Call& call = queue.next();
+    call.kind = Call::Kind::Task;
+    call.task = [] { std::this_thread::sleep_for(2 * ProgramShare::kWindow); };
+    queue.append();
+    queue.wait(queue.appended());
+  };
+  run();
+  EXPECT_FALSE(queue.program_share().large());
+  std::this_thread::sleep_for(20 * ProgramShare::kWindow);
+  run();
+  EXPECT_FALSE(queue.program_share().large());
+  queue.stop();
+  executor.join();
+}
+
 TEST(CallQueue, StopLetsWhatIsAppendedRun) {
   CallQueue queue(8);
   int ran = 0;

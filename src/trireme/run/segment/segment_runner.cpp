@@ -251,7 +251,7 @@ void SegmentRunner::tell(Cut why, const std::string& left) const {
 // Of a fixed interval, what is asked for is wanted soon.
 void SegmentRunner::set_share(bool waits) {
   if (growth_ != Growth::WhenItPays || !record::processors_are_few()) return;
-  step_pace_.look(StepPace::Clock::now(), queue_.executor_waited());
+  step_pace_.look(StepPace::Clock::now(), queue_.executor_clock().stood());
   maker_.set_share(waits ? 1 : step_pace_.share());
   maker_.hold_until(waits ? StepPace::Clock::time_point::min() : step_pace_.held_until());
 }

@@ -28,7 +28,7 @@ class StepPace {
   void note_demand() { demands_ = true; }
   // Another step than the first begins. `compiles`: there are programs to be made.
   void begin_step(Clock::time_point now, bool compiles);
-  // `waited`: so long has the executor waited for calls, in all.
+  // `waited`: so long has the executor waited for calls since some time, in all.
   void look(Clock::time_point now, Clock::duration waited);
   // For base::Pace, at the last look. 1 where there is no such loop, or none any more, or where the
   // executor has time to spare.
