@@ -3,6 +3,7 @@
 // belongs to one compiler, and clang-tidy cannot read g++'s.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "trireme/base/blas.h"
@@ -15,9 +16,16 @@ void omp_set_num_threads(int threads) noexcept;
 
 namespace trireme::base {
 
-// Floating-point operations of a product below which a second thread costs more than it does: it
-// has to be woken, and it waits, spinning, on a core that the program itself could use.
-inline constexpr double kSerialProduct = 4e6;
+// About how many seconds one thread takes for a product, or what is like it, of so many
+// floating-point operations and of matrices of so many bytes: a vector times a matrix reads.
+constexpr double product_seconds(double flops, double bytes) {
+  constexpr double kFlopsPerSecond = 1e11;
+  constexpr double kBytesPerSecond = 2e10;
+  return std::max(flops / kFlopsPerSecond, bytes / kBytesPerSecond);
+}
+// Below that, a second thread costs more than it does: it has to be woken, and it waits, spinning,
+// on a core that the program itself could use.
+inline constexpr double kSerialSeconds = 4e-5;
 
 // In its lifetime, parallel regions that this thread begins, MKL's too, have one thread, where
 // asked for.

@@ -2,6 +2,7 @@
 #include "trireme/run/small_call.h"
 
 #include <ATen/Context.h>
+#include <c10/core/ScalarType.h>
 
 #include <algorithm>
 #include <array>
@@ -44,6 +45,11 @@ int64_t elements_of(const record::Geometry& geometry) {
   return count;
 }
 
+double bytes_of(const record::Geometry& geometry) {
+  return static_cast<double>(elements_of(geometry)) *
+         static_cast<double>(c10::elementSize(geometry.dtype));
+}
+
 // [N, C, spatial...]: how many positions.
 int64_t positions_of(const record::Geometry& geometry) {
   const auto sizes = geometry.sizes();
@@ -69,19 +75,20 @@ double convolution_work(const record::CallForm& form) {
 }  // namespace
 
 bool is_small_call(const record::CallForm& form, bool shared) {
-  const double work = base::kSerialProduct * (shared ? kShared : 1);
+  const double most = base::kSerialSeconds * (shared ? kShared : 1);
   const std::string_view op = form.op->name;
   const auto* product = std::ranges::find(kProducts, op, &Product::op);
   if (product != kProducts.end()) {
     if (form.tensors.size() < product->left + 2) return false;
+    const record::Geometry& left = form.tensors[product->left];
     const record::Geometry& right = form.tensors[product->left + 1];
     if (right.sizes().empty()) return false;
-    return 2.0 * static_cast<double>(elements_of(form.tensors[product->left])) *
-               static_cast<double>(right.sizes().back()) <
-           work;
+    const double flops =
+        2.0 * static_cast<double>(elements_of(left)) * static_cast<double>(right.sizes().back());
+    return base::product_seconds(flops, bytes_of(left) + bytes_of(right)) < most;
   }
   if (op.starts_with(kHeavy)) return false;
-  if (op.starts_with(kConvolution)) return convolution_work(form) < work;
+  if (op.starts_with(kConvolution)) return base::product_seconds(convolution_work(form), 0) < most;
   // The largest tensor, not their sum: foreach ops have a region for each tensor of their lists.
   int64_t elements = 0;
   int64_t columns = 1;
@@ -92,7 +99,8 @@ bool is_small_call(const record::CallForm& form, bool shared) {
   for (const auto& tensor : form.tensors) see(tensor);
   for (const auto& output : form.outputs) see(output.geometry);
   if (std::ranges::any_of(kFactors, [&](auto start) { return op.starts_with(start); })) {
-    return kFactorWork * static_cast<double>(elements) * static_cast<double>(columns) < work;
+    const double work = kFactorWork * static_cast<double>(elements) * static_cast<double>(columns);
+    return base::product_seconds(work, 0) < most;
   }
   return elements < kFewElements * (shared ? kShared : 1);
 }

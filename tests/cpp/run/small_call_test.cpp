@@ -18,7 +18,9 @@ bool small(const std::string& op, const std::vector<std::vector<int64_t>>& tenso
   record::CallForm form;
   form.op = &record::op_info(c10::Dispatcher::singleton().findSchemaOrThrow(op.c_str(), ""));
   for (const auto& sizes : tensors) {
-    form.tensors.emplace_back().dims.set_sizes(sizes);
+    record::Geometry& tensor = form.tensors.emplace_back();
+    tensor.dims.set_sizes(sizes);
+    tensor.dtype = c10::ScalarType::Float;
   }
   return is_small_call(form, shared);
 }
@@ -31,6 +33,12 @@ TEST(SmallCall, ProductsGoByTheirOperations) {
   EXPECT_TRUE(small("aten::addmm", {{64}, {32, 64}, {64, 64}}));
   EXPECT_FALSE(small("aten::addmm", {{512}, {1024, 512}, {512, 512}}));
   EXPECT_TRUE(small("aten::mm", {{0, 64}, {64, 64}}));
+}
+
+TEST(SmallCall, ProductsThatReadMuchAreNone) {
+  EXPECT_TRUE(small("aten::mm", {{1, 256}, {256, 256}}));
+  EXPECT_FALSE(small("aten::mm", {{1, 512}, {512, 1024}}));
+  EXPECT_FALSE(small("aten::addmm", {{1024}, {1, 512}, {512, 1024}}));
 }
 
 TEST(SmallCall, OthersGoByTheirElements) {

@@ -64,16 +64,6 @@ TEST(StepPace, NothingIsBegunInTheFirstStepForSomeTime) {
   EXPECT_LT(pace.held_until(), now);
 }
 
-TEST(StepPace, WhatReadsValuesIsNoStep) {
-  const record::CallForm form;
-  StepPace pace;
-  pace.take_call(form);
-  pace.note_demand();
-  const auto now = StepPace::Clock::now();
-  pace.look(now, {});
-  EXPECT_LT(pace.held_until(), now);
-}
-
 TEST(StepPace, NothingIsSpreadOutsideOfALoop) {
   EXPECT_EQ(share(milliseconds(12), 100, {}, 0), 1);
   EXPECT_EQ(share(milliseconds(12), 100, {}, 4, milliseconds(500)), 1);

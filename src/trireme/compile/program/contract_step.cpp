@@ -236,7 +236,7 @@ class ContractStep final : public Step {
       return std::make_unique<PreparedProduct>(ended_, last_, chooser_);
     }
     const GemmProblem& problem = plan.gemm->problem;
-    const base::OneThread alone(problem.flops() < base::kSerialProduct);
+    const base::OneThread alone(seconds_of(node_, symbols) < base::kSerialSeconds);
     GemmResult made = chooser_.make(problem, tries_);
     if (!made.gemm) {
       made = finish_after(problem,
@@ -251,8 +251,8 @@ class ContractStep final : public Step {
   }
 
   double parallel_seconds(std::span<const int64_t> symbols) const override {
-    const double work = 2.0 * points_of(node_, symbols);
-    return work < base::kSerialProduct ? 0 : seconds_of(node_, symbols);
+    const double seconds = seconds_of(node_, symbols);
+    return seconds < base::kSerialSeconds ? 0 : seconds;
   }
 
   uint32_t call() const override { return node_.call; }
@@ -306,8 +306,6 @@ class ContractStep final : public Step {
 }  // namespace
 
 double seconds_of(const Node& node, std::span<const int64_t> symbols) {
-  constexpr double kFlopsPerSecond = 1e11;
-  constexpr double kBytesPerSecond = 2e10;
   double bytes = 0;
   for (const graph::Operand& operand : node.operands) {
     auto moved = static_cast<double>(graph::size_of(operand.dtype));
@@ -317,7 +315,7 @@ double seconds_of(const Node& node, std::span<const int64_t> symbols) {
     }
     bytes += moved;
   }
-  return std::max(2 * points_of(node, symbols) / kFlopsPerSecond, bytes / kBytesPerSecond);
+  return base::product_seconds(2 * points_of(node, symbols), bytes);
 }
 
 std::optional<PackableInput> packable_input(const graph::Graph& graph, const Node& node,

@@ -195,7 +195,6 @@ std::string SegmentRunner::run_program() {
 }
 
 void SegmentRunner::end_segment(Cut why) {
-  if (why == Cut::Demand) step_pace_.note_demand();
   ++counters_.segments;
   ++counters_.cuts[static_cast<size_t>(why)];
   bool followed = false;

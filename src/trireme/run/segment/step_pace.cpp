@@ -18,7 +18,8 @@ constexpr double kShare = 0.1;
 constexpr int kSlow = 2;
 // Without a new step for the time of so many, the loop is over.
 constexpr int kOver = 8;
-// What repeats within the first step can wait for its end, if that comes soon.
+// What repeats within the first step can wait for its end, if that comes soon; and what repeats
+// in a program that ends as soon need not be made.
 constexpr std::chrono::milliseconds kFirst{300};
 // An executor that waits for more than so much of the time leaves a processor to others.
 constexpr double kIdle = 0.4;
@@ -44,7 +45,7 @@ void StepPace::look(Clock::time_point now, Clock::duration waited) {
   const bool loops = steps_ > 0 && now - begin_ <= kOver * step_;
   const bool spreads = loops && !idles_ && forms_.size() * kCompiling > kSteps * step_;
   share_ = spreads ? kShare : 1;
-  const bool begins = steps_ == 0 && calls_ != 0 && !demands_ && !idles_;
+  const bool begins = steps_ == 0 && calls_ != 0 && !idles_;
   held_until_ = begins ? begin_ + kFirst : Clock::time_point::min();
 }
 

@@ -3,8 +3,8 @@
 // the time that it takes, whenever it is done. Where that is but a few steps' time it is done at
 // once, and what is gained comes early. Where the steps are short it would double the time of
 // dozens of them: it is spread over many more, each of which it makes a little longer. Nothing is
-// made in the first step, after which one knows, if it is no long one and reads no values on its
-// way.
+// made in the first step, after which one knows, if that ends soon; nor for as long where there is
+// no backward, and each step seems to be the first.
 #pragma once
 
 #include <chrono>
@@ -24,8 +24,6 @@ class StepPace {
     if (++calls_ == 1) begin_ = Clock::now();
     forms_.insert(&form);
   }
-  // The program has waited for a value.
-  void note_demand() { demands_ = true; }
   // Another step than the first begins. `compiles`: there are programs to be made.
   void begin_step(Clock::time_point now, bool compiles);
   // `waited`: so long has the executor waited for calls since some time, in all.
@@ -44,7 +42,6 @@ class StepPace {
   uint64_t steps_ = 0;                                   // that have ended
   Clock::duration step_{};                               // about what one takes
   std::unordered_set<const record::CallForm*> forms_{};  // of the first step's calls
-  bool demands_ = false;                                 // a value has been waited for
   Clock::time_point looked_{};
   Clock::duration waited_{};  // at that time
   bool idles_ = true;         // the executor, in the time before
