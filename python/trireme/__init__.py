@@ -84,7 +84,8 @@ def segments() -> dict[str, int]:
     `longest_followed` in calls, what the interval has grown to; programs asked for
     (`symbolic_asked`, `joined_asked`) and `programs_pending`; `compiler_rested`: 1 when it has time
     for joining segments; ``cuts_<reason>``;
-    ``left: <reason>``: why known segments were left.
+    ``left: <reason>``: why known segments were left; ``refused: <reason>``: why programs were not
+    made, so that their segments run call by call.
     """
     counts: dict[str, int] = _compiled().segments()
     return counts

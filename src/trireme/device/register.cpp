@@ -73,7 +73,7 @@ const std::unordered_set<std::string_view>& taken_apart() {
       "aten::_to_copy",
       "aten::to_sparse",
       "aten::_unsafe_view",
-      "aten::unsafe_split",
+      "aten::unsafe_split.Tensor",
       "aten::unsafe_chunk",
       "aten::lift",
       "aten::lift_fresh",

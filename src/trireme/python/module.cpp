@@ -85,6 +85,7 @@ std::map<std::string, uint64_t> segments() {
       {"cuts_foreign", counters.cuts[3]},
       {"cuts_full", counters.cuts[4]}};
   for (const auto& [why, times] : counters.left_for) result["left: " + why] = times;
+  for (const auto& [why, times] : counters.refused) result["refused: " + why] = times;
   return result;
 }
 

@@ -131,6 +131,7 @@ class Executor {
     if (maker_ != nullptr) {
       counters.programs_pending = maker_->pending();
       counters.compiler_rested = maker_->rested() ? 1 : 0;
+      counters.refused = maker_->refused();
     }
     return counters;
   }
@@ -219,7 +220,7 @@ class Executor {
     use_maker(nullptr);
   }
 
-  void use_maker(const ProgramMaker* maker) {
+  void use_maker(ProgramMaker* maker) {
     const std::lock_guard lock(counters_mutex_);
     maker_ = maker;
   }
@@ -279,7 +280,7 @@ class Executor {
       base::env_flag("TRIREME_VERIFY") ? std::make_unique<Verifier>(compiler_to_verify()) : nullptr;
   std::unique_ptr<std::thread> thread_;
   std::mutex counters_mutex_;  // guards the next two
-  const ProgramMaker* maker_ = nullptr;
+  ProgramMaker* maker_ = nullptr;
   SegmentCounters counters_;
   std::atomic<bool> running_{false};
   std::atomic<bool> abandon_{false};

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 namespace trireme::run {
@@ -57,6 +59,7 @@ TEST(ProgramMaker, BeginsNothingWhileItIsHeld) {
   const auto first = ask(maker);
   wait(maker, *first);
   EXPECT_GE(Clock::now() - asked, milliseconds(200));
+  EXPECT_EQ(maker.refused(), (std::map<std::string, uint64_t>{{"no such op", 1}}));
   maker.hold_until(Clock::now() + std::chrono::hours(1));
   const auto second = ask(maker);
   std::this_thread::sleep_for(milliseconds(20));

@@ -70,6 +70,16 @@ bool ProgramMaker::rested() const {
   return pending() == 0 && Clock::now() >= rested_at_.load(std::memory_order_relaxed);
 }
 
+std::map<std::string, uint64_t> ProgramMaker::refused() {
+  const std::lock_guard lock(mutex_);
+  return refused_;
+}
+
+void ProgramMaker::note_refusal(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  if (refused_.size() < kRefusals || refused_.contains(why)) ++refused_[why];
+}
+
 bool ProgramMaker::take(Job& job) {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
@@ -119,6 +129,7 @@ void ProgramMaker::loop() {
     try {
       job.slot->fill(make_(job.request));
     } catch (const std::exception& reason) {
+      note_refusal(reason.what());
       job.slot->refuse(reason.what());
     }
     const auto end = Clock::now();

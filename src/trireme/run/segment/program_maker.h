@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 
 #include "trireme/record/openmp_team.h"
@@ -37,6 +39,9 @@ class ProgramMaker {
   // Whether it has been idle for long, compared with the time that it has spent on programs: there
   // is time for one that the program can do without. Any thread.
   bool rested() const;
+  // Why programs were not made, and how many; of the first kRefusals reasons. Any thread.
+  std::map<std::string, uint64_t> refused();
+  static constexpr size_t kRefusals = 64;
   // Of the time, the part in which it may work. Any thread.
   void set_share(double share) { pace_.set_share(share); }
   // No program is begun before this time. One thread.
@@ -64,6 +69,7 @@ class ProgramMaker {
   void loop();
   // Whether its thread counts as one that keeps a processor busy.
   void count(bool busy);
+  void note_refusal(const std::string& why);
   // Waits for a job; false: to stop.
   bool take(Job& job);
 
@@ -71,6 +77,7 @@ class ProgramMaker {
   std::mutex mutex_;
   std::condition_variable wakes_;
   std::deque<Job> jobs_;
+  std::map<std::string, uint64_t> refused_;
   bool stopping_ = false;
   bool program_busy_ = false;
   Clock::time_point held_until_ = Clock::time_point::min();

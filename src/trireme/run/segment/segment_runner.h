@@ -43,6 +43,7 @@ struct SegmentCounters {
   uint64_t compiler_rested = 0;        // 1: ProgramMaker::rested()
   uint64_t cuts[kCuts] = {};
   std::map<std::string, uint64_t> left_for;  // why known segments were left, and how often
+  std::map<std::string, uint64_t> refused;   // why programs were not made, and how many
 };
 
 // Whether segments that the interval cut apart are joined.
