@@ -32,6 +32,7 @@ void CallQueue::append() {
   const uint64_t number = next_number();
   Call& call = ring_[number & mask_];
   call.number = number;
+  program_on_.runs();
   call.cut = cut_next_.load(std::memory_order_relaxed) && cut_next_.exchange(false);
   // Between this store and the look at executor_sleeps_ there must be a full fence, as on the
   // executor's side: one of the two sees the other. That fence would wait for the cache line that
@@ -65,12 +66,15 @@ Call* CallQueue::front() {
   // recording thread.
   if (number < known_appended_) prefetch(ring_[(number + 1) & mask_]);
   if (number <= known_appended_) return &ring_[number & mask_];
-  const bool there = executor_spin_.until([&] {
-    known_appended_ = appended_.load(std::memory_order_acquire);
-    return number <= known_appended_;
-  });
+  const bool there = executor_spin_.until(
+      [&] {
+        known_appended_ = appended_.load(std::memory_order_acquire);
+        return number <= known_appended_;
+      },
+      [&] { return program_on_.is_here(); });
   if (there) return &ring_[number & mask_];
   const Spin::Clock::time_point start = Spin::Clock::now();
+  executor_on_.sleeps();
   std::unique_lock lock(mutex_);
   while (true) {
     executor_sleeps_.store(true, std::memory_order_seq_cst);
@@ -80,6 +84,7 @@ Call* CallQueue::front() {
     executor_wakes_.wait(lock);
   }
   executor_sleeps_.store(false, std::memory_order_relaxed);
+  executor_on_.runs();
   executor_spin_.slept(start);
   return &ring_[number & mask_];
 }
@@ -94,12 +99,15 @@ Call* CallQueue::peek(uint64_t ahead) {
 }
 
 Call* CallQueue::wait_for(uint64_t number) {
-  const bool over = executor_spin_.until([&] {
-    known_appended_ = appended_.load(std::memory_order_acquire);
-    return number <= known_appended_ || must_run(number);
-  });
+  const bool over = executor_spin_.until(
+      [&] {
+        known_appended_ = appended_.load(std::memory_order_acquire);
+        return number <= known_appended_ || must_run(number);
+      },
+      [&] { return program_on_.is_here(); });
   if (over) return number <= known_appended_ ? &ring_[number & mask_] : nullptr;
   const Spin::Clock::time_point start = Spin::Clock::now();
+  executor_on_.sleeps();
   std::unique_lock lock(mutex_);
   while (true) {
     executor_sleeps_.store(true, std::memory_order_seq_cst);
@@ -107,12 +115,14 @@ Call* CallQueue::wait_for(uint64_t number) {
     if (arrived(number)) break;
     if (stopping_.load(std::memory_order_relaxed) || must_run(number)) {
       executor_sleeps_.store(false, std::memory_order_relaxed);
+      executor_on_.runs();
       executor_spin_.slept(start);
       return nullptr;
     }
     executor_wakes_.wait(lock);
   }
   executor_sleeps_.store(false, std::memory_order_relaxed);
+  executor_on_.runs();
   executor_spin_.slept(start);
   return &ring_[number & mask_];
 }
@@ -126,6 +136,7 @@ void CallQueue::demand(uint64_t number) {
 }
 
 void CallQueue::pop() {
+  executor_on_.runs();
   const uint64_t number = executed_.load(std::memory_order_relaxed) + 1;
   executed_.store(number, std::memory_order_seq_cst);
   if (wake_at_.load(std::memory_order_seq_cst) <= number) {
@@ -145,7 +156,10 @@ void CallQueue::wait(uint64_t number, bool interruptible) {
   if (has_executed(number)) return;
   waits_.fetch_add(1, std::memory_order_relaxed);
   demand(number);
-  if (program_spin_.until([&] { return has_executed(number); })) return;
+  if (program_spin_.until([&] { return has_executed(number); },
+                          [&] { return executor_on_.may_be_here(); })) {
+    return;
+  }
   const Spin::Clock::time_point start = Spin::Clock::now();
   const WorkClock::Clock::duration worked = executor_clock_.now();
   void* state = hooks_.enter != nullptr ? hooks_.enter() : nullptr;

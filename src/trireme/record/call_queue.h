@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "trireme/record/call.h"
+#include "trireme/record/processor_of.h"
 #include "trireme/record/program_share.h"
 #include "trireme/record/spin.h"
 #include "trireme/record/work_clock.h"
@@ -113,8 +114,10 @@ class CallQueue {
   bool asymmetric_;  // the kernel has membarrier: see append
   WaitHooks hooks_;
   alignas(64) std::atomic<uint64_t> appended_{0};
+  ProcessorOf program_on_;  // the thread that appended last
   std::atomic<uint64_t> known_executed_{0};  // at least so many have run
   alignas(64) std::atomic<uint64_t> executed_{0};
+  ProcessorOf executor_on_;
   uint64_t known_appended_ = 0;  // the executor's: at least so many are there
   WorkClock executor_clock_;
   alignas(64) std::atomic<bool> executor_sleeps_{false};

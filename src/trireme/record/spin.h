@@ -26,9 +26,10 @@ class Spin {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Spins until `done()`, and true; false: it is time to sleep. Any number of threads.
-  template <class Done>
-  bool until(Done done) {
+  // Spins until `done()`, and true; false: it is time to sleep. Any number of threads. Gives up its
+  // turn on the processor while `in_the_way()`, of what it spins for.
+  template <class Done, class InTheWay>
+  bool until(Done done, InTheWay in_the_way) {
     for (int spin = 0; spin < kAlways; ++spin) {
       if (done()) {
         if (spin != 0) note(0);
@@ -39,6 +40,7 @@ class Spin {
     if (expected() > kWorthNanoseconds || alone_) return false;
     const Clock::time_point start = Clock::now();
     while (true) {
+      if (in_the_way()) std::this_thread::yield();
       for (int spin = 0; spin < kBetweenLooks; ++spin) {
         if (done()) {
           note(since(start));
@@ -48,6 +50,11 @@ class Spin {
       }
       if (since(start) > kMostNanoseconds) return false;
     }
+  }
+
+  template <class Done>
+  bool until(Done done) {
+    return until(done, [] { return false; });
   }
 
   // After `until` gave up: how long it took from then on, asleep.
