@@ -2,11 +2,9 @@
 // On which processor a thread ran last.
 #pragma once
 
-#include <atomic>
-
-#ifdef __linux__
 #include <sched.h>
-#endif
+
+#include <atomic>
 
 namespace trireme::record {
 
@@ -26,17 +24,12 @@ class ProcessorOf {
 
  private:
   static constexpr int kUnknown = -1;
-  static constexpr int kNone = -2;  // where the system does not tell
+  static constexpr int kNowhere = -2;  // it has not run
 
-  static int current() {
-#ifdef __linux__
-    return ::sched_getcpu();  // some nanoseconds: glibc reads what the kernel keeps up to date
-#else
-    return kNone;
-#endif
-  }
+  // Some nanoseconds: glibc reads what the kernel keeps up to date.
+  static int current() { return ::sched_getcpu(); }
 
-  std::atomic<int> processor_{kNone};
+  std::atomic<int> processor_{kNowhere};
 };
 
 }  // namespace trireme::record
