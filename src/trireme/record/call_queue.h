@@ -114,7 +114,7 @@ class CallQueue {
   bool asymmetric_;  // the kernel has membarrier: see append
   WaitHooks hooks_;
   alignas(64) std::atomic<uint64_t> appended_{0};
-  ProcessorOf program_on_;  // the thread that appended last
+  ProcessorOf program_on_;                   // the thread that appended last
   std::atomic<uint64_t> known_executed_{0};  // at least so many have run
   alignas(64) std::atomic<uint64_t> executed_{0};
   ProcessorOf executor_on_;
