@@ -11,6 +11,23 @@ from pathlib import Path
 
 TIMEOUT = 300
 
+# For programs that run on the CPU and on the device, and compare what they have seen: lists of
+# numbers and texts, of any depth.
+COMPARING = """
+import time
+import torch
+import trireme._C as native
+
+def wait_for_programs(device):
+    while device != "cpu" and native.segments()["programs_pending"]:
+        time.sleep(0.001)
+
+def differ(a, b):
+    if isinstance(a, list):
+        return len(a) != len(b) or any(differ(x, y) for x, y in zip(a, b))
+    return a != b if isinstance(a, str) else abs(a - b) > 1e-12 * (1 + abs(a))
+"""
+
 
 def run_program(
     source: str,

@@ -7,13 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from subprogram import check_program
+from subprogram import COMPARING, check_program
 
 PROGRAM = """
-import json, sys, time
+import json, sys
 import torch
 from torch import nn
-import trireme._C as native
 
 KINDS = {
     "LSTM": nn.LSTM,
@@ -31,14 +30,8 @@ def run(device):
         (y * y).sum().backward()
         seen.append([y.tolist(), *(p.grad.tolist() for p in rnn.parameters())])
         rnn.zero_grad()
-        while device != "cpu" and native.segments()["programs_pending"]:
-            time.sleep(0.001)
+        wait_for_programs(device)
     return seen
-
-def differ(a, b):
-    if isinstance(a, list):
-        return len(a) != len(b) or any(differ(x, y) for x, y in zip(a, b))
-    return abs(a - b) > 1e-12 * (1 + abs(a))
 
 expected, actual = run("cpu"), run("trireme")
 segments = native.segments()
@@ -54,7 +47,7 @@ print(json.dumps({
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 def test_every_segment_is_compiled(kind: str, runs: str, tmp_path: Path) -> None:
     environment = {"TRIREME_COMPILE": runs, "TRIREME_INTERVAL": "64"}
-    printed = check_program(PROGRAM, tmp_path, kind, environment=environment)
+    printed = check_program(COMPARING + PROGRAM, tmp_path, kind, environment=environment)
     seen = json.loads(printed.splitlines()[-1])
     assert not seen["differ"], seen
     assert not seen["refused"], seen

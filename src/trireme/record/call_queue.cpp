@@ -83,10 +83,14 @@ Call* CallQueue::front() {
     if (stopping_.load(std::memory_order_relaxed)) return nullptr;
     executor_wakes_.wait(lock);
   }
+  executor_woke(start);
+  return &ring_[number & mask_];
+}
+
+void CallQueue::executor_woke(Spin::Clock::time_point slept_from) {
   executor_sleeps_.store(false, std::memory_order_relaxed);
   executor_on_.runs();
-  executor_spin_.slept(start);
-  return &ring_[number & mask_];
+  executor_spin_.slept(slept_from);
 }
 
 Call* CallQueue::peek(uint64_t ahead) {
@@ -114,16 +118,12 @@ Call* CallQueue::wait_for(uint64_t number) {
     if (asymmetric_) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
     if (arrived(number)) break;
     if (stopping_.load(std::memory_order_relaxed) || must_run(number)) {
-      executor_sleeps_.store(false, std::memory_order_relaxed);
-      executor_on_.runs();
-      executor_spin_.slept(start);
+      executor_woke(start);
       return nullptr;
     }
     executor_wakes_.wait(lock);
   }
-  executor_sleeps_.store(false, std::memory_order_relaxed);
-  executor_on_.runs();
-  executor_spin_.slept(start);
+  executor_woke(start);
   return &ring_[number & mask_];
 }
 

@@ -100,6 +100,7 @@ class CallQueue {
  private:
   void wake_executor();
   Call* wait_for(uint64_t number);
+  void executor_woke(Spin::Clock::time_point slept_from);
   // Whether there is a call number `number`, or nothing to hold back for.
   bool arrived(uint64_t number) const {
     return appended_.load(std::memory_order_seq_cst) >= number;
