@@ -2,7 +2,9 @@
 #include "trireme/base/env.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
+#include <system_error>
 
 namespace trireme::base {
 
@@ -10,6 +12,13 @@ std::optional<std::string> env_string(const char* name) {
   const char* text = std::getenv(name);
   if (text == nullptr || *text == '\0') return std::nullopt;
   return std::string(text);
+}
+
+std::optional<std::string> env_folder(const char* name) {
+  auto folder = env_string(name);
+  std::error_code ignored;
+  if (folder) std::filesystem::create_directories(*folder, ignored);
+  return folder;
 }
 
 bool env_flag(const char* name, bool fallback) {

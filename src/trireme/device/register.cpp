@@ -142,16 +142,20 @@ void register_recorded_ops() {
   const TypedOps typed_ops = all_typed_ops();
   torch::Library& aten = library("aten", DispatchKey::PrivateUse1);
   torch::Library& mkldnn = library("mkldnn", DispatchKey::PrivateUse1);
+  torch::Library& own = library("trireme", DispatchKey::PrivateUse1);
   for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
     const bool is_aten = name.name.starts_with("aten::");
-    if (!is_aten && !name.name.starts_with("mkldnn::")) continue;
+    const bool is_own = name.name.starts_with("trireme::");
+    if (!is_aten && !is_own && !name.name.starts_with("mkldnn::")) continue;
     const auto handle = c10::Dispatcher::singleton().findSchema(name);
     if (!handle) continue;
     const record::OpInfo& op = record::op_info(*handle);
     if (!is_recorded(*handle, op)) continue;
     const std::string local = op.name.substr(op.name.find("::") + 2);
     const auto typed = typed_ops.find(op.name);
-    (is_aten ? aten : mkldnn)
+    (is_aten  ? aten
+     : is_own ? own
+              : mkldnn)
         .impl(local.c_str(), typed != typed_ops.end()
                                  ? typed->second(op)
                                  : torch::CppFunction::makeFromBoxedKernel(boxed_kernel(op)));

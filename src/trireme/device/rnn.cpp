@@ -3,40 +3,25 @@
 // ask for the device and would take the one made for CUDA's fused cells: other roundings, other
 // gradients.
 #include <ATen/Context.h>
-#include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/native/RNN.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/mkldnn_rnn_layer.h>
-#include <ATen/ops/relu.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include <vector>
+
+#include "trireme/device/rnn_cells.h"
+#include "trireme/device/rnn_layer.h"
 
 namespace trireme::device {
 namespace {
 
 using at::Tensor;
 using at::TensorList;
-
-enum class Cell : uint8_t { Lstm, Gru, Tanh, Relu };
-
-int64_t gates_of(Cell cell) { return cell == Cell::Lstm ? 4 : cell == Cell::Gru ? 3 : 1; }
-
-// h, and c for LSTM.
-using State = std::vector<Tensor>;
-
-struct Weights {
-  Tensor input, hidden;
-  Tensor input_bias, hidden_bias;  // undefined: none
-  Tensor projection;               // undefined: none; LSTM only
-};
 
 struct Options {
   Cell cell = Cell::Lstm;
@@ -46,167 +31,53 @@ struct Options {
   bool bidirectional = false;
 };
 
-struct Output {
-  Tensor sequence;
-  State last;
-};
-
-// --- one step ---
-
-Tensor from_input(const Tensor& input, const Weights& weights) {
-  return at::linear(input, weights.input, weights.input_bias);
-}
-
-Tensor from_hidden(const Tensor& hidden, const Weights& weights) {
-  return at::linear(hidden, weights.hidden, weights.hidden_bias);
-}
-
-// What the input adds to the gates: computed here, or before for the whole sequence.
-struct StepInput {
-  const Tensor& tensor;
-  bool linear_done;
-  Tensor gates(const Weights& weights) const {
-    return linear_done ? tensor : from_input(tensor, weights);
-  }
-};
-
-State lstm_step(const StepInput& input, const State& state, const Weights& weights) {
-  Tensor gates = from_hidden(state[0], weights);
-  gates.add_(input.gates(weights));
-  auto parts = gates.unsafe_chunk(4, 1);
-  const Tensor in = parts[0].sigmoid_();
-  const Tensor forget = parts[1].sigmoid_();
-  const Tensor cell = parts[2].tanh_();
-  const Tensor out = parts[3].sigmoid_();
-  Tensor c = forget * state[1];
-  c.add_(in * cell);
-  Tensor h = out * c.tanh();
-  if (weights.projection.defined()) h = at::matmul(h, weights.projection.t());
-  return {h, c};
-}
-
-State gru_step(const StepInput& input, const State& state, const Weights& weights) {
-  const auto by_input = input.gates(weights).unsafe_chunk(3, 1);
-  auto by_hidden = from_hidden(state[0], weights).unsafe_chunk(3, 1);
-  const Tensor reset = by_hidden[0].add_(by_input[0]).sigmoid_();
-  const Tensor update = by_hidden[1].add_(by_input[1]).sigmoid_();
-  const Tensor fresh = by_input[2].add(by_hidden[2].mul_(reset)).tanh_();
-  return {(state[0] - fresh).mul_(update).add_(fresh)};
-}
-
-State step(Cell cell, const StepInput& input, const State& state, const Weights& weights) {
-  if (cell == Cell::Lstm) return lstm_step(input, state, weights);
-  if (cell == Cell::Gru) return gru_step(input, state, weights);
-  Tensor sum = from_hidden(state[0], weights);
-  sum.add_(input.gates(weights));
-  return {cell == Cell::Tanh ? at::tanh(sum) : at::relu(sum)};
-}
-
 // --- one layer, one direction ---
-
-State narrow(const State& state, int64_t start, int64_t end) {
-  State part;
-  for (const Tensor& item : state) part.push_back(item.narrow(0, start, end - start));
-  return part;
-}
-
-State concatenate(const std::vector<State>& states) {
-  State whole;
-  for (size_t i = 0; i < states[0].size(); ++i) {
-    std::vector<Tensor> items;
-    items.reserve(states.size());
-    for (const State& state : states) items.push_back(state[i]);
-    whole.push_back(at::cat(items, 0));
-  }
-  return whole;
-}
 
 // Padded sequences: [steps, batch, features].
 struct Padded {
-  Output run(Cell cell, const Tensor& input, State state, const Weights& weights,
-             bool reverse) const {
-    std::vector<Tensor> steps = from_input(input, weights).unbind(0);
-    TORCH_CHECK(!steps.empty(), "Expected sequence length to be larger than 0 in RNN");
-    if (reverse) std::reverse(steps.begin(), steps.end());
-    std::vector<Tensor> outputs;
-    for (const Tensor& item : steps) {
-      state = step(cell, {item, true}, state, weights);
-      outputs.push_back(state[0]);
-    }
-    if (reverse) std::reverse(outputs.begin(), outputs.end());
-    return {at::stack(outputs, 0), state};
+  RnnOutput run(Cell cell, const Tensor& input, const RnnState& first, const RnnWeights& weights,
+                bool reverse) const {
+    const int64_t steps = input.size(0);
+    const int64_t batch = input.size(1);
+    TORCH_CHECK(steps > 0, "Expected sequence length to be larger than 0 in RNN");
+    const Tensor gates = gates_by_input(input, weights);
+    const RnnSequence sequence{std::vector<int64_t>(static_cast<size_t>(steps), batch), {}};
+    RnnOutput output = run_rnn_layer(cell, sequence, gates.flatten(0, 1), first, weights, reverse);
+    output.sequence = output.sequence.view({steps, batch, output.sequence.size(1)});
+    return output;
   }
 };
 
 // Packed sequences: the steps' rows one after another, fewer from step to step as sequences end.
 struct Packed {
-  explicit Packed(const Tensor& batch_sizes) {
+  Packed(const Tensor& batch_sizes, const Tensor& data) {
     TORCH_CHECK(batch_sizes.device().is_cpu() && batch_sizes.scalar_type() == at::kLong &&
                     batch_sizes.dim() == 1,
                 "batch_sizes of a packed sequence should be a 1D CPU int64 tensor, got ",
                 batch_sizes.dim(), "D ", batch_sizes.device(), " ", batch_sizes.scalar_type());
     const Tensor sizes = batch_sizes.contiguous();
-    rows.assign(sizes.const_data_ptr<int64_t>(), sizes.const_data_ptr<int64_t>() + sizes.numel());
-    TORCH_CHECK(!rows.empty(), "Expected sequence length to be larger than 0 in RNN");
+    sequence.rows.assign(sizes.const_data_ptr<int64_t>(),
+                         sizes.const_data_ptr<int64_t>() + sizes.numel());
+    TORCH_CHECK(!sequence.rows.empty(), "Expected sequence length to be larger than 0 in RNN");
+    if (!sequence.uniform()) sequence.on_device = sizes.to(data.device());
   }
 
-  Output run(Cell cell, const Tensor& input, const State& state, const Weights& weights,
-             bool reverse) const {
-    const Tensor gates = from_input(input, weights);
-    return reverse ? backward(cell, gates, state, weights) : forward(cell, gates, state, weights);
+  RnnOutput run(Cell cell, const Tensor& input, const RnnState& first, const RnnWeights& weights,
+                bool reverse) const {
+    return run_rnn_layer(cell, sequence, gates_by_input(input, weights), first, weights, reverse);
   }
 
-  Output forward(Cell cell, const Tensor& gates, State state, const Weights& weights) const {
-    std::vector<Tensor> outputs;
-    std::vector<State> ended;
-    int64_t offset = 0;
-    int64_t active = rows.front();
-    for (const int64_t size : rows) {
-      const Tensor item = gates.narrow(0, offset, size);
-      offset += size;
-      if (size < active) {
-        ended.push_back(narrow(state, size, active));
-        state = narrow(state, 0, size);
-      }
-      active = size;
-      state = step(cell, {item, true}, state, weights);
-      outputs.push_back(state[0]);
-    }
-    ended.push_back(state);
-    std::reverse(ended.begin(), ended.end());
-    Tensor sequence = at::cat(outputs, 0);
-    return {sequence, concatenate(ended)};
-  }
-
-  Output backward(Cell cell, const Tensor& gates, const State& first,
-                  const Weights& weights) const {
-    std::vector<Tensor> outputs;
-    int64_t offset = gates.size(0);
-    int64_t active = rows.back();
-    State state = narrow(first, 0, active);
-    for (auto size = rows.rbegin(); size != rows.rend(); ++size) {
-      if (*size > active) state = concatenate({state, narrow(first, active, *size)});
-      offset -= *size;
-      const Tensor item = gates.narrow(0, offset, *size);
-      active = *size;
-      state = step(cell, {item, true}, state, weights);
-      outputs.push_back(state[0]);
-    }
-    std::reverse(outputs.begin(), outputs.end());
-    return {at::cat(outputs, 0), state};
-  }
-
-  std::vector<int64_t> rows;
+  RnnSequence sequence;
 };
 
 // --- the layers ---
 
-std::vector<Weights> gather(TensorList params, bool biases, bool projections) {
+std::vector<RnnWeights> gather(TensorList params, bool biases, bool projections) {
   const size_t each = 2 + (biases ? 2 : 0) + (projections ? 1 : 0);
   TORCH_CHECK(params.size() % each == 0, "got an incorrect number of RNN parameters");
-  std::vector<Weights> all;
+  std::vector<RnnWeights> all;
   for (size_t i = 0; i < params.size(); i += each) {
-    Weights weights{params[i], params[i + 1], {}, {}, {}};
+    RnnWeights weights{params[i], params[i + 1], {}, {}, {}};
     if (biases) {
       weights.input_bias = params[i + 2];
       weights.hidden_bias = params[i + 3];
@@ -219,15 +90,15 @@ std::vector<Weights> gather(TensorList params, bool biases, bool projections) {
 
 struct StackOutput {
   Tensor sequence;
-  State last;  // each over all layers and directions
+  RnnState last;  // each over all layers and directions
 };
 
 template <class Sequence>
 StackOutput run_layers(const Options& options, const Sequence& sequence, const Tensor& input,
-                       const std::vector<Weights>& weights, const State& initial) {
+                       const std::vector<RnnWeights>& weights, const RnnState& initial) {
   const size_t directions = options.bidirectional ? 2 : 1;
   const auto total = static_cast<size_t>(options.layers) * directions;
-  std::vector<State> states;
+  std::vector<RnnState> states;
   for (const Tensor& item : initial) {
     const auto items = item.unbind(0);
     TORCH_CHECK(items.size() == total, "Expected more hidden states in stacked_rnn");
@@ -236,12 +107,12 @@ StackOutput run_layers(const Options& options, const Sequence& sequence, const T
   }
   TORCH_CHECK(weights.size() == total, "Expected more weights in stacked_rnn");
   Tensor current = input;
-  std::vector<State> last(initial.size());
+  std::vector<RnnState> last(initial.size());
   for (size_t layer = 0; layer < static_cast<size_t>(options.layers); ++layer) {
     std::vector<Tensor> outputs;
     for (size_t direction = 0; direction < directions; ++direction) {
       const size_t i = layer * directions + direction;
-      Output output = sequence.run(options.cell, current, states[i], weights[i], direction == 1);
+      RnnOutput output = sequence.run(options.cell, current, states[i], weights[i], direction == 1);
       outputs.push_back(std::move(output.sequence));
       for (size_t k = 0; k < last.size(); ++k) last[k].push_back(output.last[k]);
     }
@@ -251,7 +122,7 @@ StackOutput run_layers(const Options& options, const Sequence& sequence, const T
     }
   }
   StackOutput result{current, {}};
-  for (const State& items : last) result.last.push_back(at::stack(items, 0));
+  for (const RnnState& items : last) result.last.push_back(at::stack(items, 0));
   return result;
 }
 
@@ -291,8 +162,8 @@ Three lstm_onednn(const Options& options, const Tensor& given, TensorList hx, Te
   Tensor current = (batch_first ? given.transpose(0, 1) : given).contiguous();
   const Tensor h_first = hx[0].contiguous();
   const Tensor c_first = hx[1].contiguous();
-  State h_last;
-  State c_last;
+  RnnState h_last;
+  RnnState c_last;
   for (size_t layer = 0; layer < layers; ++layer) {
     std::vector<Tensor> outputs;
     for (size_t direction = 0; direction < directions; ++direction) {
@@ -357,8 +228,16 @@ Three lstm_data(const Tensor& data, const Tensor& batch_sizes, TensorList hx, Te
   const Options options{Cell::Lstm, layers, dropout, train, bidirectional};
   check_lstm_state(hx, options);
   const bool projections = hx[0].size(2) != hx[1].size(2);
+  const Packed packed(batch_sizes, data);
+  // Sequences of one length are padded ones.
+  if (packed.sequence.uniform() && !projections && takes_onednn(data)) {
+    const auto steps = static_cast<int64_t>(packed.sequence.rows.size());
+    const Tensor padded = data.view({steps, packed.sequence.rows.front(), data.size(1)});
+    auto [sequence, h, c] = lstm_onednn(options, padded, hx, params, biases, /*batch_first=*/false);
+    return {sequence.flatten(0, 1), h, c};
+  }
   const auto result =
-      run_layers(options, Packed(batch_sizes), data, gather(params, biases, projections), hx.vec());
+      run_layers(options, packed, data, gather(params, biases, projections), hx.vec());
   return {result.sequence, result.last[0], result.last[1]};
 }
 
@@ -378,8 +257,9 @@ Two rnn_input(const Tensor& given, const Tensor& hx, TensorList params, bool bia
 template <Cell cell>
 Two rnn_data(const Tensor& data, const Tensor& batch_sizes, const Tensor& hx, TensorList params,
              bool biases, int64_t layers, double dropout, bool train, bool bidirectional) {
-  const auto result = run_layers({cell, layers, dropout, train, bidirectional}, Packed(batch_sizes),
-                                 data, gather(params, biases, /*projections=*/false), {hx});
+  const auto result =
+      run_layers({cell, layers, dropout, train, bidirectional}, Packed(batch_sizes, data), data,
+                 gather(params, biases, /*projections=*/false), {hx});
   return {result.sequence, result.last[0]};
 }
 
@@ -404,23 +284,23 @@ void check_cell(Cell cell, const Tensor& input, TensorList state, const Tensor& 
   }
 }
 
-State cell_step(Cell cell, const Tensor& input, TensorList state, const Tensor& input_weight,
-                const Tensor& hidden_weight, const std::optional<Tensor>& input_bias,
-                const std::optional<Tensor>& hidden_bias) {
+RnnState cell_step(Cell cell, const Tensor& input, TensorList state, const Tensor& input_weight,
+                   const Tensor& hidden_weight, const std::optional<Tensor>& input_bias,
+                   const std::optional<Tensor>& hidden_bias) {
   check_cell(cell, input, state, input_weight, hidden_weight);
-  return step(cell, {input, false}, state.vec(),
-              {input_weight,
-               hidden_weight,
-               input_bias.value_or(Tensor()),
-               hidden_bias.value_or(Tensor()),
-               {}});
+  const RnnWeights weights{input_weight,
+                           hidden_weight,
+                           input_bias.value_or(Tensor()),
+                           hidden_bias.value_or(Tensor()),
+                           {}};
+  return rnn_step(cell, gates_by_input(input, weights), state.vec(), weights);
 }
 
 Two lstm_cell(const Tensor& input, TensorList hx, const Tensor& input_weight,
               const Tensor& hidden_weight, const std::optional<Tensor>& input_bias,
               const std::optional<Tensor>& hidden_bias) {
   TORCH_CHECK(hx.size() == 2, "lstm_cell expects two hidden states");
-  const State state =
+  const RnnState state =
       cell_step(Cell::Lstm, input, hx, input_weight, hidden_weight, input_bias, hidden_bias);
   return {state[0], state[1]};
 }

@@ -313,6 +313,7 @@ const MetaTable& table() {
     add_indexing_rules(*made);
     add_norm_rules(*made);
     add_network_rules(*made);
+    add_recurrent_rules(*made);
     return made;
   }();
   return *kernels;

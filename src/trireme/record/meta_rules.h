@@ -48,5 +48,6 @@ void add_foreach_rules(MetaTable& table);
 void add_indexing_rules(MetaTable& table);
 void add_norm_rules(MetaTable& table);
 void add_network_rules(MetaTable& table);
+void add_recurrent_rules(MetaTable& table);
 
 }  // namespace trireme::record

@@ -80,9 +80,10 @@ constexpr std::array<std::string_view, 2> kMasksDecide = {"aten::index.Tensor",
 // Ops whose other arguments may be on the CPU: the source of a copy, lengths.
 constexpr std::array<std::string_view, 2> kHostTensors = {"aten::copy_", "aten::_ctc_loss"};
 constexpr std::array<std::string_view, 2> kOverwriting = {"aten::zero_", "aten::fill_"};
-// Namespaces whose kernels are PyTorch's own C++ and may run on the executor's thread.
-constexpr std::array<std::string_view, 4> kBuiltin = {
-    "aten::", "mkldnn::", "quantized::", "_quantized::"};
+// Namespaces whose kernels are C++ of PyTorch or of this device, and may run on the executor's
+// thread.
+constexpr std::array<std::string_view, 5> kBuiltin = {"aten::", "mkldnn::", "quantized::",
+                                                      "_quantized::", "trireme::"};
 
 Route route_of(const OpInfo& op, const c10::OperatorHandle& handle) {
   if (!starts_with_any(op.name, kBuiltin)) return Route::Opaque;

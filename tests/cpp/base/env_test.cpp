@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
+#include <string>
 
 namespace trireme::base {
 namespace {
@@ -21,6 +23,16 @@ TEST(Env, FlagTakesCommonWordsAndRefusesOthers) {
   EXPECT_FALSE(env_flag(kName, true));
   ::setenv(kName, "maybe", 1);
   EXPECT_THROW(env_flag(kName), std::invalid_argument);
+}
+
+TEST(Env, FolderIsMade) {
+  ::unsetenv(kName);
+  EXPECT_FALSE(env_folder(kName));
+  const std::string folder = ::testing::TempDir() + "trireme-env-test/inner";
+  ::setenv(kName, folder.c_str(), 1);
+  EXPECT_EQ(env_folder(kName), folder);
+  EXPECT_TRUE(std::filesystem::is_directory(folder));
+  std::filesystem::remove_all(std::filesystem::path(folder).parent_path());
 }
 
 TEST(Env, IntegerIsWholeAndNotNegative) {

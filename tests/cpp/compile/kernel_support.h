@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "trireme/compile/code/externals.h"
 #include "trireme/graph/interpret/interpret.h"
 #include "trireme/graph/ir/graph.h"
 
@@ -20,7 +22,10 @@ struct Both {
 };
 // By its kernel alone.
 std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const graph::Inputs& inputs,
-                                            int64_t pieces);
+                                            int64_t pieces,
+                                            std::span<const External> callable = externals());
+// Its object code.
+std::vector<std::byte> compile_alone(const graph::Graph& graph, std::span<const External> callable);
 Both run_both(const graph::Graph& graph, const graph::Inputs& inputs, int64_t pieces);
 
 // Random elements of a dtype; of floating ones some are special: 0, infinities, NaN.

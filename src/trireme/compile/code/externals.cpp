@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include "trireme/compile/code/functions.h"
+#include "trireme/compile/code/vector_functions.h"
 
 namespace trireme::compile {
 namespace {
@@ -29,6 +30,16 @@ std::vector<External> find_all() {
   }
   for (const char* name : kOfTheSystem) {
     if (void* address = ::dlsym(RTLD_DEFAULT, name)) add(name, address);
+  }
+  // libtorch is loaded already, or not at all: its symbols are not among those of everyone.
+  void* const libraries[] = {::dlopen("libmvec.so.1", RTLD_LAZY),
+                             ::dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD)};
+  for (const VectorFunction& function : vector_functions()) {
+    const char* name = function.symbol.c_str();
+    for (void* library : libraries) {
+      void* address = library == nullptr ? nullptr : ::dlsym(library, name);
+      if (address != nullptr) add(name, address);
+    }
   }
   return all;
 }

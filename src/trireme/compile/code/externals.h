@@ -13,7 +13,8 @@ struct External {
   uint64_t address = 0;  // in this process
 };
 
-// The functions of functions.h, and what LLVM itself makes calls of.
+// The functions of functions.h and, where libtorch is loaded, of vector_functions.h; and what LLVM
+// itself makes calls of.
 const std::vector<External>& externals();
 
 }  // namespace trireme::compile

@@ -144,9 +144,9 @@ Image link_object(std::span<const std::byte> object, uint64_t base,
   return image;
 }
 
-Module load_object(std::span<const std::byte> object) {
+Module load_object(std::span<const std::byte> object, std::span<const External> callable) {
   AddressRange range(size_t{64} << 20U);
-  const Image image = link_object(object, range.base(), externals());
+  const Image image = link_object(object, range.base(), callable);
   return {std::move(range), image};
 }
 

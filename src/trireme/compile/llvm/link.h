@@ -18,6 +18,7 @@ Image link_object(std::span<const std::byte> object, uint64_t base,
                   std::span<const External> externals);
 
 // For this process.
-Module load_object(std::span<const std::byte> object);
+Module load_object(std::span<const std::byte> object,
+                   std::span<const External> callable = externals());
 
 }  // namespace trireme::compile

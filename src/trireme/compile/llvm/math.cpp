@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of real numbers by the C library, and those of f32 that are computed in f64.
+// Functions of real numbers by libraries, and those of f32 that are computed in f64.
 #include <llvm/IR/Intrinsics.h>
 
 #include <cmath>
@@ -8,6 +8,7 @@
 
 #include "trireme/compile/code/functions.h"
 #include "trireme/compile/llvm/scalars.h"
+#include "trireme/compile/llvm/vector_calls.h"
 
 namespace trireme::compile {
 
@@ -19,6 +20,7 @@ Value* Scalars::fused(Value* x, Value* y, Value* z) {
 }
 
 Value* Scalars::call(ScalarOp op, Value* x, Value* y) {
+  if (Value* result = call_vector_function(b_, op, x, y)) return result;
   const MathFunction* function = math_function(op);
   if (function == nullptr) {
     throw CompileError("kernel compiler: no function for " + std::string(graph::name_of(op)));

@@ -23,6 +23,7 @@
 #include <cstring>
 
 #include "trireme/compile/llvm/emitter.h"
+#include "trireme/compile/llvm/vector_calls.h"
 
 namespace trireme::compile {
 namespace {
@@ -141,7 +142,8 @@ std::string print_llvm(const Kernel& kernel) {
   return text;
 }
 
-std::vector<std::byte> compile_object(std::span<const Kernel> kernels) {
+std::vector<std::byte> compile_object(std::span<const Kernel> kernels,
+                                      std::span<const External> externals) {
   auto builder = host();
   auto machine = take("this CPU", builder.createTargetMachine());
   llvm::LLVMContext context;
@@ -150,6 +152,7 @@ std::vector<std::byte> compile_object(std::span<const Kernel> kernels) {
   llvm::Module module("kernels", context);
   module.setTargetTriple(machine->getTargetTriple().str());
   module.setDataLayout(machine->createDataLayout());
+  declare_vector_functions(module, externals, shape_of(builder).lanes * 4);
   for (const Kernel& kernel : kernels) {
     check(kernel);
     if (module.getFunction(kernel.name) != nullptr) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "trireme/compile/code/code.h"
+#include "trireme/compile/code/externals.h"
 #include "trireme/compile/kernel/kernel.h"
 
 namespace trireme::compile {
@@ -17,9 +18,10 @@ namespace trireme::compile {
 // What machine code depends on beside the kernels: CPU, its features, version of LLVM.
 std::string host_key();
 
-// Object code of the kernels for this CPU, behind a header that names the CPU. Any thread may call
-// it. The same kernels give the same bytes. Throws CompileError.
-std::vector<std::byte> compile_object(std::span<const Kernel> kernels);
+// Object code of the kernels for this CPU, behind a header that names the CPU; it calls none but
+// `externals`. Any thread may call it. The same arguments give the same bytes. Throws CompileError.
+std::vector<std::byte> compile_object(std::span<const Kernel> kernels,
+                                      std::span<const External> externals = externals());
 
 // The LLVM IR of one kernel, before optimisation.
 std::string print_llvm(const Kernel& kernel);

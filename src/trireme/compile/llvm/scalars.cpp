@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "trireme/compile/llvm/vector_calls.h"
+
 namespace trireme::compile {
 
 using graph::DType;
@@ -391,6 +393,9 @@ Value* Scalars::real(ScalarOp op, DType dtype, Value* x, Value* y) {
   const bool single = dtype != DType::Float64;
   if (single && y == nullptr) {
     if (Value* result = single_math(op, x)) return result;
+  }
+  if (single) {
+    if (Value* result = call_vector_function(b_, op, x, y)) return result;
   }
   // the others in f64
   llvm::Type* wide = shaped(b_.getDoubleTy(), x);

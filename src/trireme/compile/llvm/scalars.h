@@ -41,10 +41,10 @@ class Scalars {
   llvm::Value* cast(Typed from, graph::DType to);
 
   llvm::Value* maximum(llvm::Value* a, llvm::Value* b, graph::DType dtype, bool minimum);
-  // Of f32 by vector code (math_single.cpp), of f64 by the C library.
+  // Of f32 by vector code (math_single.cpp), of f64 by a library.
   llvm::Value* exp(llvm::Value* x);
   llvm::Value* log(llvm::Value* x);
-  // Of f64: Log, Sin or Cos, exact enough for a result that is rounded to f32; and the C library's.
+  // Of f64: Log, Sin or Cos, exact enough for a result that is rounded to f32; and a library's.
   llvm::Value* wide_math(graph::ScalarOp op, llvm::Value* x) {
     return op == graph::ScalarOp::Log ? log_wide(x) : sine_wide(op, x);
   }

@@ -49,7 +49,8 @@ compile::Image make_image(const compile::KernelRequest& request) {
     kernels.push_back(compile::step_kernel(parsed, schedule[step], leaves).kernel);
     kernels.back().name = compile::name_of_step(step);
   }
-  return compile::link_object(compile::compile_object(kernels), request.base, request.externals);
+  return compile::link_object(compile::compile_object(kernels, request.externals), request.base,
+                              request.externals);
 }
 
 compile::KernelReply answer(const std::vector<uint8_t>& message) {

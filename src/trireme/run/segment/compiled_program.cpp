@@ -65,7 +65,7 @@ class SegmentSurroundings final : public compile::Surroundings {
 // The files of TRIREME_DUMP for one segment, without their endings; "": none are asked for.
 std::string dump_path() {
   static std::atomic<uint32_t> number{0};
-  const auto folder = base::env_string("TRIREME_DUMP");
+  const auto folder = base::env_folder("TRIREME_DUMP");
   return folder ? *folder + "/segment-" + std::to_string(number++) : std::string();
 }
 

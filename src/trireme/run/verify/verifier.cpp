@@ -177,7 +177,7 @@ std::string Verifier::blame(const SegmentLog& log,
 std::string Verifier::dump(const SegmentLog& log, std::span<record::VirtualStorage* const> storages,
                            std::span<const record::Call* const> calls) {
   if (!rerun_ || dumped_ == kDumped) return {};
-  const std::string path = base::env_string("TRIREME_DUMP").value_or(".") + "/verify-" +
+  const std::string path = base::env_folder("TRIREME_DUMP").value_or(".") + "/verify-" +
                            std::to_string(::getpid()) + "-" + std::to_string(dumped_++);
   std::ofstream(path + ".graph") << graph::print(rerun_->graph());
   record::stream::StreamWriter writer(path + ".trireme");
