@@ -20,7 +20,11 @@ Value* Scalars::fused(Value* x, Value* y, Value* z) {
 }
 
 Value* Scalars::call(ScalarOp op, Value* x, Value* y) {
-  if (Value* result = call_vector_function(b_, op, x, y)) return result;
+  Value* result = call_vector_function(b_, op, x, y);
+  return result != nullptr ? result : call_library(op, x, y);
+}
+
+Value* Scalars::call_library(ScalarOp op, Value* x, Value* y) {
   const MathFunction* function = math_function(op);
   if (function == nullptr) {
     throw CompileError("kernel compiler: no function for " + std::string(graph::name_of(op)));

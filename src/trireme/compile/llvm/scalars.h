@@ -44,11 +44,12 @@ class Scalars {
   // Of f32 by vector code (math_single.cpp), of f64 by a library.
   llvm::Value* exp(llvm::Value* x);
   llvm::Value* log(llvm::Value* x);
-  // Of f64: Log, Sin or Cos, exact enough for a result that is rounded to f32; and a library's.
+  // Of f64: Log, Sin or Cos, exact enough for a result that is rounded to f32.
   llvm::Value* wide_math(graph::ScalarOp op, llvm::Value* x) {
     return op == graph::ScalarOp::Log ? log_wide(x) : sine_wide(op, x);
   }
-  llvm::Value* call_library(graph::ScalarOp op, llvm::Value* x) { return call(op, x, nullptr); }
+  // Of f64, by the C library: its bits. `y`: null for functions of one number.
+  llvm::Value* call_library(graph::ScalarOp op, llvm::Value* x, llvm::Value* y = nullptr);
 
  private:
   llvm::Value* unary(graph::ScalarOp op, graph::DType dtype, Typed arg);
@@ -76,6 +77,7 @@ class Scalars {
   llvm::Value* pow_wide(llvm::Value* x, llvm::Value* y);
   llvm::Value* sine_wide(graph::ScalarOp op, llvm::Value* x);
   llvm::Value* fused(llvm::Value* x, llvm::Value* y, llvm::Value* z);
+  // By vector functions where there are, else by the C library.
   llvm::Value* call(graph::ScalarOp op, llvm::Value* x, llvm::Value* y);
   llvm::Value* intrinsic(llvm::Intrinsic::ID id, llvm::Value* x);
   llvm::Value* is_nan(llvm::Value* x) { return b_.CreateFCmpUNO(x, x); }
