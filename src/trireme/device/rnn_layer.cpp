@@ -12,6 +12,7 @@
 
 #include "trireme/device/rnn_layer_kernels.h"
 #include "trireme/record/rnn_layer_rules.h"
+#include "trireme/run/executor.h"
 
 namespace trireme::device {
 
@@ -159,7 +160,7 @@ bool is_transformed() {
 
 bool is_one_operation(const Tensor& gates, const RnnState& first, const RnnWeights& weights) {
   if (weights.projection.defined() || gates.numel() == 0) return false;
-  if (is_transformed()) return false;
+  if (is_transformed() || !run::compiles()) return false;
   if (!at::isFloatingType(gates.scalar_type())) return false;
   std::vector<Tensor> all{gates, weights.hidden, weights.hidden_bias};
   all.insert(all.end(), first.begin(), first.end());

@@ -31,8 +31,8 @@ RnnOutput compose_rnn_layer(Cell cell, const RnnSequence& sequence, const at::Te
                             const RnnState& first, const RnnWeights& weights, bool reverse);
 
 // The same values by the one operation, where it takes the arguments: of one floating dtype,
-// without a projection or forward derivatives. Otherwise composed. Differentiable any number of
-// times.
+// without a projection or forward derivatives. Otherwise, and under TRIREME_COMPILE=0, whose
+// gradients are eager's to the bit, composed. Differentiable any number of times.
 RnnOutput run_rnn_layer(Cell cell, const RnnSequence& sequence, const at::Tensor& gates,
                         const RnnState& first, const RnnWeights& weights, bool reverse);
 

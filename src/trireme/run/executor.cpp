@@ -136,6 +136,7 @@ class Executor {
     return counters;
   }
 
+  bool compiles() const { return compiling_ != Compiling::Off; }
   bool forked() const { return forked_.load(std::memory_order_relaxed); }
 
   // Runs what is pending: a lock that a kernel holds (of a static's initialisation, of a library)
@@ -305,6 +306,7 @@ void ensure_executor() { executor().ensure(); }
 void stop_executor(bool abandon) { executor().stop(abandon); }
 SegmentCounters segment_counters() { return executor().segments(); }
 std::map<std::string, OpVerification> verification_report() { return executor().verified(); }
+bool compiles() { return executor().compiles(); }
 bool in_bad_fork() { return executor().forked(); }
 
 }  // namespace trireme::run
