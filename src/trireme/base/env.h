@@ -11,7 +11,8 @@ namespace trireme::base {
 // The variable's text; nothing when it is unset or empty.
 std::optional<std::string> env_string(const char* name);
 
-// A folder, which is made where it is missing; what cannot be made is found out by who writes there.
+// A folder, which is made where it is missing; what cannot be made is found out by who writes
+// there.
 std::optional<std::string> env_folder(const char* name);
 
 // True for 1/true/on/yes. Anything else that is set and not 0/false/off/no throws

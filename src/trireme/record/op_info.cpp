@@ -82,8 +82,8 @@ constexpr std::array<std::string_view, 2> kHostTensors = {"aten::copy_", "aten::
 constexpr std::array<std::string_view, 2> kOverwriting = {"aten::zero_", "aten::fill_"};
 // Namespaces whose kernels are C++ of PyTorch or of this device, and may run on the executor's
 // thread.
-constexpr std::array<std::string_view, 5> kBuiltin = {"aten::", "mkldnn::", "quantized::",
-                                                      "_quantized::", "trireme::"};
+constexpr std::array<std::string_view, 5> kBuiltin = {
+    "aten::", "mkldnn::", "quantized::", "_quantized::", "trireme::"};
 
 Route route_of(const OpInfo& op, const c10::OperatorHandle& handle) {
   if (!starts_with_any(op.name, kBuiltin)) return Route::Opaque;

@@ -19,8 +19,8 @@ struct VectorFunction {
   std::string symbol{};
 };
 
-// For this CPU's widest vectors; of those for the same op and dtype the first that there is is to be
-// called. Errors are at most 2 ulp of f32 and 4 of f64.
+// For this CPU's widest vectors; of those for the same op and dtype the first that there is is to
+// be called. Errors are at most 2 ulp of f32 and 4 of f64.
 std::span<const VectorFunction> vector_functions();
 
 }  // namespace trireme::compile

@@ -143,7 +143,7 @@ std::string print_llvm(const Kernel& kernel) {
 }
 
 std::vector<std::byte> compile_object(std::span<const Kernel> kernels,
-                                      std::span<const External> externals) {
+                                      std::span<const External> callable) {
   auto builder = host();
   auto machine = take("this CPU", builder.createTargetMachine());
   llvm::LLVMContext context;
@@ -152,7 +152,7 @@ std::vector<std::byte> compile_object(std::span<const Kernel> kernels,
   llvm::Module module("kernels", context);
   module.setTargetTriple(machine->getTargetTriple().str());
   module.setDataLayout(machine->createDataLayout());
-  declare_vector_functions(module, externals, shape_of(builder).lanes * 4);
+  declare_vector_functions(module, callable, shape_of(builder).lanes * 4);
   for (const Kernel& kernel : kernels) {
     check(kernel);
     if (module.getFunction(kernel.name) != nullptr) {

@@ -19,9 +19,9 @@ namespace trireme::compile {
 std::string host_key();
 
 // Object code of the kernels for this CPU, behind a header that names the CPU; it calls none but
-// `externals`. Any thread may call it. The same arguments give the same bytes. Throws CompileError.
+// `callable`. Any thread may call it. The same arguments give the same bytes. Throws CompileError.
 std::vector<std::byte> compile_object(std::span<const Kernel> kernels,
-                                      std::span<const External> externals = externals());
+                                      std::span<const External> callable = externals());
 
 // The LLVM IR of one kernel, before optimisation.
 std::string print_llvm(const Kernel& kernel);
