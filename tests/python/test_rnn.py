@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from subprogram import TIMEOUT
 from torch import nn
 from torch.nn.utils.rnn import (
     PackedSequence,
@@ -512,5 +513,7 @@ def test_training_follows_the_cpu() -> None:
 def test_all_of_this_with_the_compiler() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     environment = {**os.environ, "TRIREME_COMPILE": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
     assert done.returncode == 0, done.stdout[-4000:]

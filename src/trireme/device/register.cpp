@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "trireme/device/allocator.h"
@@ -140,25 +141,23 @@ TypedOps all_typed_ops() {
 
 void register_recorded_ops() {
   const TypedOps typed_ops = all_typed_ops();
-  torch::Library& aten = library("aten", DispatchKey::PrivateUse1);
-  torch::Library& mkldnn = library("mkldnn", DispatchKey::PrivateUse1);
-  torch::Library& own = library("trireme", DispatchKey::PrivateUse1);
+  std::unordered_map<std::string, torch::Library*> libraries;
+  for (const char* name : {"aten", "mkldnn", "trireme"}) {
+    libraries[name] = &library(name, DispatchKey::PrivateUse1);
+  }
   for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
-    const bool is_aten = name.name.starts_with("aten::");
-    const bool is_own = name.name.starts_with("trireme::");
-    if (!is_aten && !is_own && !name.name.starts_with("mkldnn::")) continue;
+    const auto found = libraries.find(name.name.substr(0, name.name.find("::")));
+    if (found == libraries.end()) continue;
     const auto handle = c10::Dispatcher::singleton().findSchema(name);
     if (!handle) continue;
     const record::OpInfo& op = record::op_info(*handle);
     if (!is_recorded(*handle, op)) continue;
     const std::string local = op.name.substr(op.name.find("::") + 2);
     const auto typed = typed_ops.find(op.name);
-    (is_aten  ? aten
-     : is_own ? own
-              : mkldnn)
-        .impl(local.c_str(), typed != typed_ops.end()
-                                 ? typed->second(op)
-                                 : torch::CppFunction::makeFromBoxedKernel(boxed_kernel(op)));
+    found->second->impl(local.c_str(),
+                        typed != typed_ops.end()
+                            ? typed->second(op)
+                            : torch::CppFunction::makeFromBoxedKernel(boxed_kernel(op)));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/functions/utils.h>
 #include <torch/library.h>
 
 #include <utility>
@@ -181,12 +182,8 @@ RnnOutput run_rnn_layer(Cell cell, const RnnSequence& sequence, const Tensor& ga
     return compose_rnn_layer(cell, sequence, gates, first, weights, reverse);
   }
   const Tensor c = cell == Cell::Lstm ? first[1] : Tensor();
-  bool differentiated = false;
-  if (at::GradMode::is_enabled()) {
-    for (const Tensor& tensor : {gates, weights.hidden, weights.hidden_bias, first[0], c})
-      differentiated |= tensor.defined() && tensor.requires_grad();
-  }
-  if (differentiated) {
+  if (torch::autograd::compute_requires_grad(gates, weights.hidden, weights.hidden_bias, first[0],
+                                             c)) {
     auto outputs = LayerFunction::apply(gates, weights.hidden, if_defined(weights.hidden_bias),
                                         first[0], if_defined(c), cell, sequence, reverse);
     Tensor all = std::move(outputs.front());

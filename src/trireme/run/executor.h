@@ -24,7 +24,8 @@ std::map<std::string, OpVerification> verification_report();
 // How the stream was cut and followed; zeros where no compiler is on.
 SegmentCounters segment_counters();
 
-// False: TRIREME_COMPILE=0, and all values are those of PyTorch's kernels to the bit.
+// False: by TRIREME_COMPILE=0 or for want of a compiler nothing is compiled, and all values are
+// those of PyTorch's kernels to the bit.
 bool compiles();
 
 // True in a forked child of a process whose executor ran: the device cannot be used here.

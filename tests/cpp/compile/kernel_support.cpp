@@ -66,7 +66,8 @@ std::vector<std::vector<double>> run_kernel(const graph::Graph& graph, const gra
                                             int64_t pieces, std::span<const External> callable) {
   const graph::Node& node = graph.nodes.at(0);
   const ClusterKernel lowered = lower_alone(graph);
-  const Module module = load_object(compile_alone(graph, callable), callable);
+  const Module module =
+      load_object(compile_object(std::span(&lowered.kernel, 1), callable), callable);
   std::vector<std::vector<std::byte>> memory(graph.values.size());
   for (size_t i = 0; i < inputs.buffers.size(); ++i) {
     memory[graph.inputs[i]].assign(inputs.buffers[i].begin(), inputs.buffers[i].end());

@@ -13,8 +13,8 @@ struct External {
   uint64_t address = 0;  // in this process
 };
 
-// The functions of functions.h and, where libtorch is loaded, of vector_functions.h; and what LLVM
-// itself makes calls of.
+// The functions of functions.h; those of vector_functions.h that this system, and libtorch where it
+// is loaded, have; and what LLVM itself makes calls of.
 const std::vector<External>& externals();
 
 }  // namespace trireme::compile

@@ -391,10 +391,9 @@ Value* Scalars::real(ScalarOp op, DType dtype, Value* x, Value* y) {
       break;
   }
   const bool single = dtype != DType::Float64;
-  if (single && y == nullptr) {
-    if (Value* result = single_math(op, x)) return result;
-  }
   if (single) {
+    Value* own = y == nullptr ? single_math(op, x) : nullptr;
+    if (own != nullptr) return own;
     if (Value* result = call_vector_function(b_, op, x, y)) return result;
   }
   // the others in f64

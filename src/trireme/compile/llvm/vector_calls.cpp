@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "trireme/compile/code/vector_functions.h"
+#include "trireme/compile/llvm/scalars.h"
 
 namespace trireme::compile {
 namespace {
@@ -16,7 +17,7 @@ using llvm::Value;
 
 // `count` elements of `x` from `first` on, then its first again up to `lanes`.
 Value* take(llvm::IRBuilder<>& builder, Value* x, unsigned first, unsigned count, unsigned lanes) {
-  if (!x->getType()->isVectorTy()) return builder.CreateVectorSplat(lanes, x);
+  if (Scalars::lanes(x) == 1) return builder.CreateVectorSplat(lanes, x);
   std::vector<int> mask(lanes, 0);
   for (unsigned i = 0; i < count; ++i) mask[i] = static_cast<int>(first + i);
   return builder.CreateShuffleVector(x, mask);
@@ -53,8 +54,7 @@ Value* call_vector_function(llvm::IRBuilder<>& builder, graph::ScalarOp op, Valu
   });
   if (found == all.end()) return nullptr;
   llvm::Function* function = module.getFunction(found->symbol);
-  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType());
-  const unsigned total = vector == nullptr ? 1 : vector->getNumElements();
+  const unsigned total = Scalars::lanes(x);
   std::vector<Value*> parts;
   for (unsigned first = 0; first < total; first += found->lanes) {
     const unsigned count = std::min(found->lanes, total - first);
@@ -62,11 +62,10 @@ Value* call_vector_function(llvm::IRBuilder<>& builder, graph::ScalarOp op, Valu
     if (found->binary) args.push_back(take(builder, y, first, count, found->lanes));
     parts.push_back(builder.CreateCall(function, args));
   }
-  if (vector == nullptr) return builder.CreateExtractElement(parts[0], uint64_t{0});
+  if (total == 1) return builder.CreateExtractElement(parts[0], uint64_t{0});
   Value* whole = parts.size() == 1 ? parts[0] : llvm::concatenateVectors(builder, parts);
-  std::vector<int> mask(total);
-  for (unsigned i = 0; i < total; ++i) mask[i] = static_cast<int>(i);
-  return total == found->lanes * parts.size() ? whole : builder.CreateShuffleVector(whole, mask);
+  if (total == found->lanes * parts.size()) return whole;
+  return builder.CreateShuffleVector(whole, llvm::createSequentialMask(0, total, 0));
 }
 
 }  // namespace trireme::compile
